@@ -1,0 +1,105 @@
+/** Types only: what the decoder needs of an engine. `open.ts` is the one file that knows the implementations. */
+
+/** Linear memory with one view per element type. It never grows after a backend is opened, so views stay valid. */
+export interface LinearMemory {
+  readonly buffer: ArrayBuffer;
+  readonly u8: Uint8Array;
+  readonly i8: Int8Array;
+  readonly u16: Uint16Array;
+  readonly i32: Int32Array;
+  readonly f32: Float32Array;
+}
+
+/**
+ * Kernels over addresses (bytes) in linear memory. Every implementation gives the same bits: each f32 operation is rounded once, in the order
+ * written down in `backends/reference/`, and integer sums are exact.
+ *
+ * Quantised activations of T tokens: `codes` i8 [T, codesStride], channels in segment order, zero in the padding; `scales` f32 and `sums` i32
+ * [T, blocksStride], one entry per weight block (an activation block's scale is repeated for its weight blocks).
+ * Strides of f32 and i32 arrays count elements, those of codes count bytes.
+ */
+export interface Kernels {
+  /**
+   * out[t, r] = (residual ? out[t, r] : 0) + sum over blocks b, ascending, of scales[t, b] * (s[r, b] * dot + m[r, b] * sums[t, b])
+   * for rows of panels [firstPanel, lastPanel). `scratch`: GEMM_SCRATCH bytes.
+   */
+  gemm(
+    segments: number, count: number, codes: number, codesStride: number, scales: number, sums: number, blocksStride: number,
+    out: number, outStride: number, tokens: number, firstPanel: number, lastPanel: number, residual: number, scratch: number,
+  ): void;
+  /** out[t, r] = (residual ? out[t, r] : 0) + sum over k, ascending, of x[t, k] * w[r, k]; panels [K][16]. */
+  gemmF32(
+    weights: number, length: number, x: number, xStride: number,
+    out: number, outStride: number, tokens: number, firstPanel: number, lastPanel: number, residual: number,
+  ): void;
+
+  /*
+   * Producers: values[t, i] = f(x[t, index[i]]) for i < length (index 0: identity), zero up to the next multiple of 16, then, where count > 0,
+   * quantised by the segments. valuesStride 0 reuses one row as scratch.
+   */
+  /** f(x)[c] = x[c] / sqrt(mean(x^2) + eps) * gamma[i]; gamma is stored in gathered order. */
+  rmsnormQuant(
+    x: number, xStride: number, tokens: number, length: number, gamma: number, eps: number, index: number, values: number, valuesStride: number,
+    segments: number, count: number, codes: number, codesStride: number, scales: number, sums: number, blocksStride: number,
+  ): void;
+  /** x[t] = gate [length] then up [length]; f = silu(gate) * up. */
+  siluMulQuant(
+    x: number, xStride: number, tokens: number, length: number, index: number, values: number, valuesStride: number,
+    segments: number, count: number, codes: number, codesStride: number, scales: number, sums: number, blocksStride: number,
+  ): void;
+  /** f = identity. */
+  gatherQuant(
+    x: number, xStride: number, tokens: number, length: number, index: number, values: number, valuesStride: number,
+    segments: number, count: number, codes: number, codesStride: number, scales: number, sums: number, blocksStride: number,
+  ): void;
+
+  /** Dequantises row `row` of a segment table into out[0, length) f32: `s * q + m`. */
+  embed(segments: number, count: number, row: number, out: number): void;
+  /** The same from f32 panels. */
+  embedF32(weights: number, length: number, row: number, out: number): void;
+
+  /** Rotates `heads` consecutive heads of each row in place, pairs (i, i + headDim / 2). table[t]: headDim / 2 cosines, then as many sines. */
+  rope(x: number, xStride: number, tokens: number, heads: number, headDim: number, table: number): void;
+
+  /*
+   * KV pages hold PAGE tokens of all KV heads of a layer, head after head (`formats/kv-layout.ts`).
+   * k and v address row 0 of the first head; rows are `stride` f32 apart; `slot` is the first token's place in the page.
+   */
+  kvAppendF32(k: number, v: number, stride: number, tokens: number, kvHeads: number, headDim: number, page: number, slot: number): void;
+  /** 8 bits per token and head, symmetric, f32 scale. */
+  kvAppendI8(k: number, v: number, stride: number, tokens: number, kvHeads: number, headDim: number, page: number, slot: number): void;
+  /** Converts a full 8-bit page to 4 bits: K per channel and 32 tokens, V per token and 32 channels, asymmetric, f16 scale and minimum. */
+  kvClose(page8: number, page4: number, kvHeads: number, headDim: number): void;
+  /** Dequantises one head of a page: keys f32 [headDim, PAGE], values f32 [PAGE, headDim]. */
+  kvTileI8(page: number, headDim: number, keys: number, values: number): void;
+  kvTileU4(page: number, headDim: number, keys: number, values: number): void;
+
+  /**
+   * One KV head's page of softmax attention for `tokens` queries of `group` heads each (online softmax; Milakov and Gimelshein 2018).
+   * q: rows `qStride` apart, group heads consecutive; out likewise, not yet normalised; state f32 [tokens, group, 2] = running maximum, sum.
+   * Query t sees min(PAGE, visible + t * causal) tokens. `fresh` starts anew. Scores are multiplied by `scale`. `scratch`: ATTENTION_SCRATCH bytes.
+   */
+  attentionPage(
+    q: number, qStride: number, out: number, outStride: number, state: number, tokens: number, group: number, headDim: number,
+    keys: number, values: number, visible: number, causal: number, fresh: number, scale: number, scratch: number,
+  ): void;
+  /** out[t, h] /= state's sum, for `group` heads. */
+  attentionFinish(out: number, outStride: number, state: number, tokens: number, group: number, headDim: number): void;
+}
+
+/** Bytes of `gemm`'s scratch: an accumulator tile [PAGE, 16] f32, 16 scales and 16 minima, and PAGE rows of a 128-channel block as i16. */
+export const GEMM_SCRATCH = 64 * 16 * 4 + 128 + 64 * 128 * 2;
+/** Bytes of `attentionPage`'s scratch: PAGE scores. */
+export const ATTENTION_SCRATCH = 64 * 4;
+
+export interface Backend {
+  /** `reference` or `wasm`. */
+  readonly name: string;
+  /** The chosen kernels: `scalar`, `simd128`, `relaxed-i16` or `relaxed-i32`. */
+  readonly path: string;
+  readonly memory: LinearMemory;
+  readonly kernels: Kernels;
+}
+
+/** Opens a backend over fresh zeroed memory of at least `bytes` bytes. Throws `out_of_memory`. */
+export type OpenBackend = (bytes: number) => Backend;

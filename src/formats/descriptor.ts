@@ -1,0 +1,44 @@
+// Constants shared by the host and the AssemblyScript kernels: plain numbers only, so that both compilers read this file.
+
+/** Rows of a weight panel; output rows are padded to whole panels. */
+export const PANEL = 16;
+/** Tokens of a KV page; a forward pass never crosses a page boundary, so this is also the largest token block. */
+export const PAGE = 64;
+/** Tokens that share a K scale in a 4-bit page. */
+export const KEY_GROUP = 32;
+/** Channels that share a V scale in a 4-bit page (counted inside each half of a head). */
+export const VALUE_GROUP = 32;
+
+// Segment descriptor: SEGMENT_BYTES bytes of i32 fields, one per segment of a linear, consecutive in linear memory.
+/** First channel (permuted order); also its offset in a row of activation codes. A multiple of 16. */
+export const SEG_FROM = 0;
+/** Channels; the last segment of a linear need not be a multiple of 16. */
+export const SEG_LENGTH = 4;
+/** Channels per weight scale. */
+export const SEG_WEIGHT_BLOCK = 8;
+/** Channels per activation scale; a multiple of the weight block. */
+export const SEG_ACT_BLOCK = 12;
+/** 4, 6 or 8. */
+export const SEG_WEIGHT_BITS = 16;
+/** 4 or 8. */
+export const SEG_ACT_BITS = 20;
+/** HEADER_* flags. */
+export const SEG_HEADER = 24;
+/** Address of panel 0. */
+export const SEG_DATA = 28;
+/** Bytes of one panel. */
+export const SEG_PANEL_BYTES = 32;
+/** Address of the f32 pairs (scale, min) of two-level scales, [ceil16(rows), 2]; 0 where scales are f16. */
+export const SEG_ROW_SCALES = 36;
+/** Index of the segment's first weight block in a row of activation scales and sums. */
+export const SEG_FIRST_BLOCK = 40;
+/** f32: factor on the activation's absmax. */
+export const SEG_CLIP = 44;
+export const SEGMENT_BYTES = 64;
+
+/** Scales are u8 codes times a f32 per row, otherwise f16. */
+export const HEADER_TWO_LEVEL = 1;
+/** A u8 zero point per row and block. */
+export const HEADER_INT_ZERO = 2;
+/** A real minimum per row and block: f16, or i8 codes times a f32 per row with two-level scales. */
+export const HEADER_MIN = 4;
