@@ -1,0 +1,68 @@
+import { f16ToF32 } from '../../core/numeric.ts';
+import {
+  HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL, PANEL, SEGMENT_BYTES, SEG_ACT_BITS, SEG_ACT_BLOCK, SEG_CLIP, SEG_DATA, SEG_FIRST_BLOCK,
+  SEG_FROM, SEG_HEADER, SEG_LENGTH, SEG_PANEL_BYTES, SEG_ROW_SCALES, SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
+} from '../../formats/descriptor.ts';
+import { codeBytes, headerBytes } from '../../formats/layout.ts';
+import type { LinearMemory } from '../backend.ts';
+
+const f = Math.fround;
+
+/** A segment descriptor read back from linear memory. */
+export interface SegmentView {
+  readonly from: number;
+  readonly length: number;
+  readonly weightBlock: number;
+  readonly actBlock: number;
+  readonly weightBits: number;
+  readonly actBits: number;
+  readonly header: number;
+  readonly data: number;
+  readonly panelBytes: number;
+  readonly rowScales: number;
+  readonly firstBlock: number;
+  readonly clip: number;
+}
+
+export function readSegment(memory: LinearMemory, table: number, index: number): SegmentView {
+  const at = table + index * SEGMENT_BYTES;
+  const field = (offset: number): number => memory.i32[(at + offset) >>> 2]! >>> 0;
+  return {
+    from: field(SEG_FROM), length: field(SEG_LENGTH), weightBlock: field(SEG_WEIGHT_BLOCK), actBlock: field(SEG_ACT_BLOCK),
+    weightBits: field(SEG_WEIGHT_BITS), actBits: field(SEG_ACT_BITS), header: field(SEG_HEADER), data: field(SEG_DATA),
+    panelBytes: field(SEG_PANEL_BYTES), rowScales: field(SEG_ROW_SCALES), firstBlock: field(SEG_FIRST_BLOCK),
+    clip: memory.f32[(at + SEG_CLIP) >>> 2]!,
+  };
+}
+
+/** Address of block `block` (counted inside the segment) of panel `panel`. */
+export const blockAddress = (s: SegmentView, panel: number, block: number): number =>
+  s.data + panel * s.panelBytes + block * (headerBytes(s.header) + codeBytes(s.weightBits, s.weightBlock));
+
+/** Effective scale and offset of one row (0..15 in its panel) of a block: weight = s * q + m. */
+export function scaleAndOffset(memory: LinearMemory, s: SegmentView, block: number, panel: number, row: number): readonly [number, number] {
+  const half = (address: number): number => f16ToF32(memory.u16[address >>> 1]!);
+  const twoLevel = s.header & HEADER_TWO_LEVEL;
+  const pair = (s.rowScales + (panel * PANEL + row) * 8) >>> 2;
+  const scale = twoLevel ? f(memory.f32[pair]! * memory.u8[block + row]!) : half(block + 2 * row);
+  const zeros = block + (twoLevel ? PANEL : 2 * PANEL);
+  if (s.header & HEADER_INT_ZERO) return [scale, -f(scale * memory.u8[zeros + row]!)];
+  if (s.header & HEADER_MIN) return [scale, twoLevel ? f(memory.f32[pair + 1]! * memory.i8[zeros + row]!) : half(zeros + 2 * row)];
+  return [scale, -f(scale * (1 << (s.weightBits - 1)))];
+}
+
+/** Code of channel k (inside the block) of a row; `codes` addresses the block's first code vector (see `formats/layout.ts`). */
+export function codeAt(memory: LinearMemory, bits: number, codes: number, row: number, k: number): number {
+  const quad = row >>> 2;
+  const lane = (row & 3) * 4 + (k & 3);
+  if (bits === 6) {
+    const vectors = codes + (k >>> 4) * 192 + quad * 48;
+    const low = memory.u8[vectors + ((k >>> 3) & 1) * 16 + lane]! >>> (k & 4);
+    const high = memory.u8[vectors + 32 + lane]! >>> (2 * ((k >>> 2) & 3));
+    return (low & 15) | ((high & 3) << 4);
+  }
+  const planes = bits >>> 2;
+  const vectors = codes + (k >>> 3) * (64 * planes) + quad * (16 * planes) + lane;
+  const low = (memory.u8[vectors]! >>> (k & 4)) & 15;
+  return planes === 1 ? low : low | (((memory.u8[vectors + 16]! >>> (k & 4)) & 15) << 4);
+}
