@@ -1,7 +1,7 @@
 import type { OnProgress } from '../core/bytes.ts';
 import type { ActFormat, FloatFormat, WeightFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from './config.ts';
-import type { TokenizerData } from './tokenizer-data.ts';
+import type { TokenizerData } from '../core/tokenizer-data.ts';
 
 /** Where an array lies in the image: bytes from its start, 64-byte aligned. */
 export interface ArrayRef {

@@ -1,5 +1,5 @@
 import type { ModelConfig } from './config.ts';
-import type { TokenizerData } from './tokenizer-data.ts';
+import type { TokenizerData } from '../core/tokenizer-data.ts';
 
 /**
  * A quantised source's own grid, for recipes that take it over without loss.
