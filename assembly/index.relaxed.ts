@@ -1,0 +1,3 @@
+// The plain kernels, and those that relaxed SIMD makes faster.
+export * from './index.simd128';
+export * from './kernels/gemm_ig_ug_f32_relaxed';

@@ -1,0 +1,99 @@
+import { exp4 } from '../lib/exp';
+import { quantiseRow } from '../lib/quantise_row';
+
+/*
+ * The activation side of a linear: values[i] = f(x[index[i]]), zeros up to a multiple of 16, then codes, scales and sums by segment
+ * (src/backends/reference/producers.ts). Identity order runs on vectors; a gather loads single lanes. Both compute the same expression per lane.
+ */
+
+/** Four channels i..i+3 of a row, through the index if there is one. */
+@inline function gather4(x: usize, index: usize, i: usize): v128 {
+  if (!index) return v128.load(x + i);
+  const at = index + i;
+  let v = v128.load32_zero(x + (<usize>load<u32>(at) << 2));
+  v = v128.load_lane<u32>(x + (<usize>load<u32>(at, 4) << 2), v, 1);
+  v = v128.load_lane<u32>(x + (<usize>load<u32>(at, 8) << 2), v, 2);
+  return v128.load_lane<u32>(x + (<usize>load<u32>(at, 12) << 2), v, 3);
+}
+
+/** One channel in lane 0. */
+@inline function gather1(x: usize, index: usize, i: usize): v128 {
+  return v128.load32_zero(x + (index ? <usize>load<u32>(index + i) << 2 : i));
+}
+
+/** Zeros from channel `length` to the next multiple of 16. */
+@inline function clearTail(values: usize, length: i32): void {
+  memory.fill(values + (<usize>length << 2), 0, <usize>(((length + 15) & -16) - length) << 2);
+}
+
+/** 1 / sqrt(mean(x^2) + eps): four lane sums over c mod 4, then (0 + 1) + (2 + 3). */
+@inline function inverseRms(x: usize, length: i32, eps: f32): f32 {
+  let lanes = f32x4.splat(0);
+  const whole = x + (<usize>(length & -4) << 2), end = x + (<usize>length << 2);
+  let p = x;
+  for (; p < whole; p += 16) {
+    const v = v128.load(p);
+    lanes = f32x4.add(lanes, f32x4.mul(v, v));
+  }
+  let tail = f32x4.splat(0);
+  if (p < end) {
+    tail = v128.load32_zero(p);
+    if (p + 4 < end) tail = v128.load_lane<u32>(p + 4, tail, 1);
+    if (p + 8 < end) tail = v128.load_lane<u32>(p + 8, tail, 2);
+    lanes = f32x4.add(lanes, f32x4.mul(tail, tail));
+  }
+  const sum = (f32x4.extract_lane(lanes, 0) + f32x4.extract_lane(lanes, 1)) + (f32x4.extract_lane(lanes, 2) + f32x4.extract_lane(lanes, 3));
+  return 1 / Mathf.sqrt(sum / <f32>length + eps);
+}
+
+@inline function silu(x: v128): v128 { return f32x4.div(x, f32x4.add(f32x4.splat(1), exp4(f32x4.neg(x)))); }
+
+export function rmsnorm_permute_quant_f32_ig_simd128(
+  x: usize, xStride: i32, tokens: i32, length: i32, gamma: usize, eps: f32, index: usize, values: usize, valuesStride: i32,
+  segments: usize, count: i32, codes: usize, codesStride: i32, scales: usize, sums: usize, blocksStride: i32,
+): void {
+  const bytes = <usize>length << 2, whole = <usize>(length & -4) << 2;
+  for (let t = 0; t < tokens; t++) {
+    const scale = f32x4.splat(inverseRms(x, length, eps));
+    let i: usize = 0;
+    for (; i < whole; i += 16) v128.store(values + i, f32x4.mul(f32x4.mul(gather4(x, index, i), scale), v128.load(gamma + i)));
+    for (; i < bytes; i += 4) v128.store_lane<u32>(values + i, f32x4.mul(f32x4.mul(gather1(x, index, i), scale), v128.load32_zero(gamma + i)), 0);
+    clearTail(values, length);
+    quantiseRow(values, segments, count, codes, scales, sums);
+    x += <usize>xStride << 2; values += <usize>valuesStride << 2; codes += <usize>codesStride;
+    scales += <usize>blocksStride << 2; sums += <usize>blocksStride << 2;
+  }
+}
+
+export function silu_mul_permute_quant_f32_ig_simd128(
+  x: usize, xStride: i32, tokens: i32, length: i32, index: usize, values: usize, valuesStride: i32,
+  segments: usize, count: i32, codes: usize, codesStride: i32, scales: usize, sums: usize, blocksStride: i32,
+): void {
+  const bytes = <usize>length << 2, whole = <usize>(length & -4) << 2;
+  for (let t = 0; t < tokens; t++) {
+    const up = x + bytes;
+    let i: usize = 0;
+    for (; i < whole; i += 16) v128.store(values + i, f32x4.mul(silu(gather4(x, index, i)), gather4(up, index, i)));
+    for (; i < bytes; i += 4) v128.store_lane<u32>(values + i, f32x4.mul(silu(gather1(x, index, i)), gather1(up, index, i)), 0);
+    clearTail(values, length);
+    quantiseRow(values, segments, count, codes, scales, sums);
+    x += <usize>xStride << 2; values += <usize>valuesStride << 2; codes += <usize>codesStride;
+    scales += <usize>blocksStride << 2; sums += <usize>blocksStride << 2;
+  }
+}
+
+export function permute_quant_f32_ig_simd128(
+  x: usize, xStride: i32, tokens: i32, length: i32, index: usize, values: usize, valuesStride: i32,
+  segments: usize, count: i32, codes: usize, codesStride: i32, scales: usize, sums: usize, blocksStride: i32,
+): void {
+  const bytes = <usize>length << 2, whole = <usize>(length & -4) << 2;
+  for (let t = 0; t < tokens; t++) {
+    let i: usize = 0;
+    for (; i < whole; i += 16) v128.store(values + i, gather4(x, index, i));
+    for (; i < bytes; i += 4) v128.store_lane<u32>(values + i, gather1(x, index, i), 0);
+    clearTail(values, length);
+    quantiseRow(values, segments, count, codes, scales, sums);
+    x += <usize>xStride << 2; values += <usize>valuesStride << 2; codes += <usize>codesStride;
+    scales += <usize>blocksStride << 2; sums += <usize>blocksStride << 2;
+  }
+}

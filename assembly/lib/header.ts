@@ -1,0 +1,40 @@
+import { HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL } from '../../src/formats/descriptor';
+import { loadF16x4 } from './f16';
+
+/** Bytes of a block header. */
+@inline export function headerBytes(flags: i32): usize {
+  const level: usize = flags & HEADER_TWO_LEVEL ? 16 : 32;
+  return level + (flags & HEADER_INT_ZERO ? 16 : 0) + (flags & HEADER_MIN ? level : 0);
+}
+
+/** Expands a block header to 16 f32 scales at `to` and 16 f32 offsets at `to + 64`: weight = s * q + m. `rows`: the panel's (scale, min) pairs. */
+export function expandHeader(block: usize, flags: i32, bits: i32, rows: usize, to: usize): void {
+  const half = f32x4.splat(<f32>(1 << (bits - 1)));
+  const twoLevel = (flags & HEADER_TWO_LEVEL) != 0;
+  const zeros = block + (twoLevel ? 16 : 32);
+  for (let quad: usize = 0; quad < 4; quad++) {
+    let s: v128, m: v128;
+    if (twoLevel) {
+      const a = v128.load(rows + (quad << 5)), b = v128.load(rows + (quad << 5), 16);
+      const codes = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(block + (quad << 2))));
+      s = f32x4.mul(v128.shuffle<f32>(a, b, 0, 2, 4, 6), f32x4.convert_i32x4_s(codes));
+      if (flags & HEADER_MIN) {
+        const minima = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(zeros + (quad << 2))));
+        m = f32x4.mul(v128.shuffle<f32>(a, b, 1, 3, 5, 7), f32x4.convert_i32x4_s(minima));
+      } else {
+        m = f32x4.splat(0);
+      }
+    } else {
+      s = loadF16x4(block + (quad << 3));
+      m = flags & HEADER_MIN ? loadF16x4(zeros + (quad << 3)) : f32x4.splat(0);
+    }
+    if (flags & HEADER_INT_ZERO) {
+      const z = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(zeros + (quad << 2))));
+      m = f32x4.neg(f32x4.mul(s, f32x4.convert_i32x4_s(z)));
+    } else if (!(flags & HEADER_MIN)) {
+      m = f32x4.neg(f32x4.mul(s, half));
+    }
+    v128.store(to + (quad << 4), s);
+    v128.store(to + (quad << 4), m, 64);
+  }
+}
