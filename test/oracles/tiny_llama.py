@@ -13,6 +13,7 @@ file or an index with shards), and
 The models are transformers' own classes with eager attention. `f64` is really f64: transformers upcasts norms, softmax and rotary angles to
 torch.float32 by name, so that name means float64 during that run. One model is written as GGUF too (gguf_model below), by PyPI gguf's writer,
 with the row order of q and k and the rope_freqs tensor of llama.cpp's convert_hf_to_gguf.py (LlamaModel: permute, generate_extra_tensors).
+divergence.json holds torch's figures for one model's logits against another's.
 Weights come from NumPy's Philox generator, so a second run writes the same bytes.
 """
 import json, pathlib, sys, tempfile, unittest.mock
@@ -62,7 +63,8 @@ def byte_level_tokenizer():
     tok.train_from_iterator(lines * 4, trainer)
     tok.post_processor = processors.TemplateProcessing(single='<|begin_of_text|> $A', pair=None, special_tokens=[(special[0], 0)])
     assert tok.get_vocab_size() == VOCAB
-    template = "{{ bos_token }}{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] }}<|end|>{% endfor %}{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
+    template = "{{ bos_token }}{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] }}<|end|>{% endfor %}"
+    template += "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
     return tok, dict(tokenizer_class='PreTrainedTokenizerFast', bos_token=special[0], eos_token=special[1], chat_template=template)
 
 
@@ -190,6 +192,18 @@ def gguf_round_trip(path, state):
     for name, w in state.items(): assert torch.equal(loaded[name], w.float()), name
 
 
+def divergence(root, base, other):
+    """Figures of test/evaluate/divergence.test.ts: one model's frozen logits against themselves plus a quarter of another's, in f32."""
+    read = lambda name: torch.from_numpy(numpy.fromfile(root / name / 'logits.f32', '<f4').reshape(T, VOCAB)[:-1])
+    p, q = (x.double().log_softmax(-1) for x in (read(base), read(base) + read(other) / 4))
+    targets = torch.tensor(json.loads((root / base / 'expected.json').read_text())['ids'][1:])
+    kl = torch.nn.functional.kl_div(q, p, reduction='none', log_target=True).sum(-1)
+    at = lambda logs: logs.gather(1, targets[:, None])[:, 0]
+    return dict(base=base, other=other, baseNll=-at(p).mean().item(), nll=-at(q).mean().item(), meanKl=kl.mean().item(),
+                medianKl=kl.quantile(0.5).item(), kl999=kl.quantile(0.999).item(), maxKl=kl.max().item(),
+                sameTop=(p.argmax(-1) == q.argmax(-1)).double().mean().item(), rmsChange=(at(q).exp() - at(p).exp()).pow(2).mean().sqrt().item())
+
+
 def main(root):
     torch.set_num_threads(1)
     versions = {m.__name__: m.__version__ for m in (torch, transformers, tokenizers, numpy)} | {'safetensors': safetensors.__version__}
@@ -198,7 +212,8 @@ def main(root):
         folder.mkdir(parents=True, exist_ok=True)
         tok, tok_config = sentencepiece_tokenizer() if entry['tokenizer'] == 'sentencepiece' else byte_level_tokenizer()
         config_type, model_type, _ = STATE[entry['kind']]
-        with torch.device('meta'): shapes = {n: tuple(p.shape) for n, p in model_type(config_type(vocab_size=VOCAB, num_hidden_layers=2, **entry['config'])).named_parameters()}
+        with torch.device('meta'): empty = model_type(config_type(vocab_size=VOCAB, num_hidden_layers=2, **entry['config']))
+        shapes = {n: tuple(p.shape) for n, p in empty.named_parameters()}
         state = seeded_weights(shapes, entry['dtypes'], seed)
         ids = [tok.token_to_id(tok_config['bos_token'])] + numpy.random.Generator(numpy.random.Philox(100 + seed)).integers(4, VOCAB, T - 1).tolist()
         exact, _ = logits_of(entry, state, ids, torch.float64)
@@ -214,6 +229,7 @@ def main(root):
             gguf_round_trip(folder / 'model.gguf', state)
         for file in folder.iterdir(): file.chmod(0o644)
         print(f'{name}: std {exact.std():.2f}, peak {peak:.2f}, f32 - f64 {spread:.2e}, {sum(f.stat().st_size for f in folder.iterdir())} bytes')
+    (root / 'divergence.json').write_text(json.dumps(divergence(root, 'llama3', 'linear'), indent=1) + '\n')
 
 
 if __name__ == '__main__':
