@@ -1,0 +1,51 @@
+import type { TokenizerData } from '../core/tokenizer-data.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** The JSON files of a Hugging Face directory, parsed; `chatTemplate` is the text of `chat_template.jinja`. */
+export interface HfTokenizerFiles {
+  readonly tokenizer: Json;
+  readonly tokenizerConfig: Json | null;
+  readonly generationConfig: Json | null;
+  readonly chatTemplate: string | null;
+}
+
+const isRecord = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+const records = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(isRecord) : []);
+const isId = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0;
+
+/** The id of a special token, given as text or as an `AddedToken` object. */
+function tokenId(tokenizer: Json, token: unknown): number | null {
+  const content = isRecord(token) ? token['content'] : token;
+  if (typeof content !== 'string') return null;
+  const added = records(tokenizer['added_tokens']).find((entry) => entry['content'] === content);
+  if (isId(added?.['id'])) return added['id'];
+  const model = tokenizer['model'];
+  const vocab = isRecord(model) ? model['vocab'] : null;
+  const id = isRecord(vocab) && Object.hasOwn(vocab, content) ? vocab[content] : null;
+  return isId(id) ? id : null;
+}
+
+/** Whether the post-processor puts a special token before a single text, as Llama 3's does. */
+function prependsSpecial(processor: unknown): boolean {
+  if (!isRecord(processor)) return false;
+  return records(processor['processors']).some(prependsSpecial) || isRecord(records(processor['single'])[0]?.['SpecialToken']);
+}
+
+/** `chat_template` of `tokenizer_config.json`: Jinja source, or a list of named templates of which `default` is the one for chats. */
+function configuredTemplate(value: unknown): string | null {
+  if (typeof value === 'string') return value;
+  const template = records(value).find((entry) => entry['name'] === 'default')?.['template'];
+  return typeof template === 'string' ? template : null;
+}
+
+/** What a Hugging Face directory says about text. A separate template file wins over the one in `tokenizer_config.json`, as in transformers. */
+export function tokenizerFromHf({ tokenizer, tokenizerConfig, generationConfig, chatTemplate }: HfTokenizerFiles): TokenizerData {
+  const config = tokenizerConfig ?? {};
+  const generation = generationConfig ?? {};
+  const bosId = generation['bos_token_id'];
+  const bos = tokenId(tokenizer, config['bos_token']) ?? (isId(bosId) ? bosId : null);
+  const eos = new Set([tokenId(tokenizer, config['eos_token']), generation['eos_token_id']].flat().filter(isId));
+  const addBos = typeof config['add_bos_token'] === 'boolean' ? config['add_bos_token'] : prependsSpecial(tokenizer['post_processor']);
+  return { tokenizer, bos, eos: [...eos], addBos: addBos && bos !== null, chatTemplate: chatTemplate ?? configuredTemplate(config['chat_template']) };
+}
