@@ -1,0 +1,136 @@
+import { NumberHeap } from './heap.ts';
+import { invalid, isObject, unsupported, type JsonObject } from './json.ts';
+import { PairTable } from './pair-table.ts';
+
+const CACHED_WORDS = 8192;
+const CACHED_LENGTH = 64;
+const POSITIONS = 2 ** 31; // rank * POSITIONS + position stays below 2^53 for up to 2^22 merges
+
+const utf8 = new TextEncoder();
+
+/** `<0x0A>`, the piece that stands for one byte in vocabularies with byte fallback. */
+export const bytePiece = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
+
+/**
+ * Byte-pair encoding (Sennrich et al. 2016) over a `tokenizer.json` model of type BPE, with the results of the Rust library `tokenizers`:
+ * characters without an id fall back to byte pieces, then to the unknown token, else vanish; rules apply by rank, then from the left.
+ */
+export class Bpe {
+  readonly ids: ReadonlyMap<string, number>;
+  readonly #pairs: PairTable;
+  readonly #unknown: number | undefined;
+  readonly #fuseUnknown: boolean;
+  readonly #byteFallback: boolean;
+  readonly #wholeWords: boolean;
+  readonly #cache = new Map<string, readonly number[]>();
+
+  /** Rules that would spell a token of `atomic` (control tokens) are left out: only `<|...|>` itself may give such an id, never its pieces. */
+  constructor(model: JsonObject, atomic: ReadonlySet<string>) {
+    for (const key of ['continuing_subword_prefix', 'end_of_word_suffix', 'dropout']) {
+      if (model[key]) throw unsupported(`BPE with ${key} = ${JSON.stringify(model[key])}, supported is none`);
+    }
+    this.ids = vocabulary(model.vocab);
+    this.#pairs = mergeRules(model.merges, this.ids, atomic);
+    this.#unknown = typeof model.unk_token === 'string' ? this.ids.get(model.unk_token) : undefined;
+    this.#fuseUnknown = model.fuse_unk === true;
+    this.#byteFallback = model.byte_fallback === true;
+    this.#wholeWords = model.ignore_merges === true;
+  }
+
+  /** Ids of one pre-token. */
+  encode(word: string): readonly number[] {
+    const cached = this.#cache.get(word);
+    if (cached !== undefined) return cached;
+    const whole = this.#wholeWords ? this.ids.get(word) : undefined;
+    const ids = whole === undefined ? this.#merge(this.#characters(word)) : [whole];
+    if (word.length <= CACHED_LENGTH) {
+      if (this.#cache.size >= CACHED_WORDS) this.#cache.clear();
+      this.#cache.set(word, ids);
+    }
+    return ids;
+  }
+
+  #characters(word: string): number[] {
+    const ids: number[] = [];
+    let afterUnknown = false;
+    for (const char of word) {
+      const id = this.ids.get(char);
+      const bytes = id === undefined && this.#byteFallback ? this.#bytes(char) : undefined;
+      if (id !== undefined) ids.push(id);
+      else if (bytes !== undefined) ids.push(...bytes);
+      else if (this.#unknown !== undefined && !(afterUnknown && this.#fuseUnknown)) ids.push(this.#unknown);
+      afterUnknown = id === undefined && bytes === undefined;
+    }
+    return ids;
+  }
+
+  #bytes(char: string): number[] | undefined {
+    const ids: number[] = [];
+    for (const byte of utf8.encode(char)) {
+      const id = this.ids.get(bytePiece(byte));
+      if (id === undefined) return undefined;
+      ids.push(id);
+    }
+    return ids;
+  }
+
+  #merge(ids: number[]): readonly number[] {
+    const count = ids.length;
+    if (count < 2) return ids;
+    const pairs = this.#pairs;
+    const next = Int32Array.from(ids, (_, i) => i + 1); // [count] following live position; count: none
+    const previous = Int32Array.from(ids, (_, i) => i - 1); // [count]
+    const queue = new NumberHeap();
+    const offer = (at: number): void => {
+      const rank = next[at]! < count ? pairs.rank(ids[at]!, ids[next[at]!]!) : -1;
+      if (rank >= 0) queue.push(rank * POSITIONS + at);
+    };
+    for (let i = 0; i + 1 < count; i++) offer(i);
+    for (let best = queue.pop(); best !== undefined; best = queue.pop()) {
+      const at = best % POSITIONS;
+      const rank = (best - at) / POSITIONS;
+      const right = next[at]!;
+      // Stale: swallowed by its left neighbour (-1), or one of the two has changed since.
+      if (ids[at] === -1 || right >= count || pairs.rank(ids[at]!, ids[right]!) !== rank) continue;
+      ids[at] = pairs.result(rank);
+      ids[right] = -1;
+      next[at] = next[right]!;
+      if (next[at]! < count) previous[next[at]!] = at;
+      if (previous[at]! >= 0) offer(previous[at]!);
+      offer(at);
+    }
+    return ids.filter((id) => id !== -1);
+  }
+}
+
+function vocabulary(vocab: unknown): Map<string, number> {
+  if (!isObject(vocab)) throw invalid('the vocabulary is not an object of token ids');
+  const ids = new Map<string, number>();
+  for (const token in vocab) {
+    const id = vocab[token];
+    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= 2 ** 22) {
+      throw invalid(`token ${JSON.stringify(token)} has the id ${String(id)}, needed is an integer from 0 to ${2 ** 22 - 1}`);
+    }
+    ids.set(token, id);
+  }
+  return ids;
+}
+
+function mergeRules(merges: unknown, ids: ReadonlyMap<string, number>, atomic: ReadonlySet<string>): PairTable {
+  if (!Array.isArray(merges)) throw invalid('the merges are not a list');
+  if (merges.length >= 2 ** 22) throw invalid(`${merges.length} merges, the most is ${2 ** 22 - 1}`);
+  const pairs = new PairTable(merges.length);
+  for (let rank = 0; rank < merges.length; rank++) {
+    const merge: unknown = merges[rank];
+    const [left, right, rest] = typeof merge === 'string' ? merge.split(' ') : Array.isArray(merge) ? (merge as unknown[]) : [];
+    if (typeof left !== 'string' || typeof right !== 'string' || rest !== undefined) throw invalid(`merge ${rank} is not a pair of tokens`);
+    const a = ids.get(left);
+    const b = ids.get(right);
+    const result = ids.get(left + right);
+    if (a === undefined || b === undefined || result === undefined) {
+      throw invalid(`merge ${rank}, ${JSON.stringify(left)} + ${JSON.stringify(right)}, names a token that is not in the vocabulary`);
+    }
+    if (!atomic.has(left + right)) pairs.set(rank, a, b, result);
+  }
+  return pairs;
+}
