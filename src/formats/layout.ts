@@ -1,5 +1,5 @@
 import { HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL, PANEL } from './descriptor.ts';
-import type { WeightFormat } from './number-format.ts';
+import type { FloatFormat, WeightFormat } from './number-format.ts';
 
 /*
  * Panel layout of a segment. A panel is 16 rows; panels follow one another. Inside a panel, blocks of K in ascending order:
@@ -43,3 +43,7 @@ export function panelBytes(format: WeightFormat, length: number): number {
 
 /** Bytes of one panel of f32 weights. */
 export const floatPanelBytes = (length: number): number => PANEL * 4 * length;
+
+/** Bytes of one panel of a segment of either kind. */
+export const segmentPanelBytes = (format: WeightFormat | FloatFormat, length: number): number =>
+  format.bits === 32 ? floatPanelBytes(length) : panelBytes(format, length);

@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import { f16ToF32, f32ToF16 } from '../../src/core/numeric.ts';
+import { dequantise } from '../../src/formats/dequantise.ts';
+import { headerBytes, headerFlags, panelBytes, segmentPanelBytes } from '../../src/formats/layout.ts';
+import type { WeightFormat } from '../../src/formats/number-format.ts';
+import { blocksOf, packFloatPanels, packPanels, type SegmentCodes } from '../../src/formats/pack.ts';
+import { unpackFloatPanels, unpackPanels } from '../../src/formats/unpack.ts';
+import { viewsOf } from '../../src/backends/memory.ts';
+import { codeAt, scaleAndOffset } from '../../src/backends/reference/segment.ts';
+
+const BITS = [4, 6, 8] as const;
+const BLOCKS = [32, 64, 128] as const;
+const KINDS = (['f16', 'u8'] as const).flatMap((scale) => (['mid', 'int', 'min'] as const).map((zero) => ({ scale, zero })));
+
+/** Every code value occurs; header entries are distinct and use both bytes where they have two. */
+function fill(format: WeightFormat, rows: number, length: number): SegmentCodes {
+  const blocks = blocksOf(format, length);
+  const codes = Uint8Array.from({ length: rows * length }, (_, i) => (i * 7 + (i >> 5)) & ((1 << format.bits) - 1));
+  const byte = format.scale === 'u8' ? 0xff : 0xffff;
+  const scales = Uint16Array.from({ length: rows * blocks }, (_, i) => (i * 517 + 3) & byte);
+  const zeros = Uint16Array.from({ length: format.zero === 'mid' ? 0 : rows * blocks }, (_, i) => (i * 771 + 129) & (format.zero === 'int' ? 0xff : byte));
+  return { rows, length, codes, scales, zeros };
+}
+
+const equal = (a: ArrayLike<number>, b: ArrayLike<number>): boolean => a.length === b.length && Array.prototype.every.call(a, (x, i) => x === b[i]);
+const same = (a: SegmentCodes, b: SegmentCodes): boolean => equal(a.codes, b.codes) && equal(a.scales, b.scales) && equal(a.zeros, b.zeros);
+
+function pack(format: WeightFormat, source: SegmentCodes): Uint8Array {
+  const out = new Uint8Array(Math.ceil(source.rows / 16) * panelBytes(format, source.length));
+  packPanels(format, source, out);
+  return out;
+}
+
+describe('packPanels()', () => {
+  for (const bits of BITS) {
+    it(`is undone by unpackPanels() for ${bits} bits, every block, header kind and tail`, () => {
+      const failed: string[] = [];
+      for (const block of BLOCKS) {
+        for (const kind of KINDS) {
+          const format: WeightFormat = { bits, block, ...kind };
+          for (const length of [1, 7, 16, 33, 40, 127, 128, 576, 1536]) {
+            for (const rows of length > 200 ? [16] : [1, 15, 16, 37]) {
+              const source = fill(format, rows, length);
+              if (!same(unpackPanels(format, rows, length, pack(format, source)), source)) failed.push(JSON.stringify({ format, rows, length }));
+            }
+          }
+        }
+      }
+      expect(failed).toEqual([]);
+    });
+  }
+
+  it('puts codes where the reference kernel reads them, zero in rows and channels of the padding', () => {
+    for (const bits of BITS) {
+      const format: WeightFormat = { bits, block: 32, scale: 'f16', zero: 'min' };
+      const source = fill(format, 19, 39);
+      const packed = pack(format, source);
+      const memory = viewsOf(new ArrayBuffer(packed.length));
+      memory.u8.set(packed);
+      const header = headerBytes(headerFlags(format));
+      for (let row = 0; row < 32; row++) {
+        for (let k = 0; k < 48; k++) {
+          const block = (row >> 4) * panelBytes(format, 39) + (k >> 5) * (header + 2 * bits * 32);
+          const expected = row < 19 && k < 39 ? source.codes[row * 39 + k] : 0;
+          expect(codeAt(memory, bits, block + header, row & 15, k & 31)).toBe(expected);
+        }
+      }
+    }
+  });
+
+  it('gives hand-computed bytes for one step of 4 bits', () => {
+    const format: WeightFormat = { bits: 4, block: 32, scale: 'f16', zero: 'mid' };
+    const codes = Uint8Array.from({ length: 2 * 8 }, (_, i) => (i < 8 ? i : 15 - (i - 8)));
+    const packed = pack(format, { rows: 2, length: 8, codes, scales: Uint16Array.of(0x3c00, 0x1234), zeros: new Uint16Array(0) });
+    expect(packed.length).toBe(32 + 128);
+    expect([...packed.subarray(0, 6)]).toEqual([0x00, 0x3c, 0x34, 0x12, 0, 0]);
+    expect([...packed.subarray(32, 44)]).toEqual([0x40, 0x51, 0x62, 0x73, 0xbf, 0xae, 0x9d, 0x8c, 0, 0, 0, 0]);
+    expect(packed.subarray(44).every((byte) => byte === 0)).toBe(true);
+  });
+
+  it('gives hand-computed bytes for one step of 8 bits: low nibbles, then high ones', () => {
+    const format: WeightFormat = { bits: 8, block: 32, scale: 'u8', zero: 'int' };
+    const codes = Uint8Array.of(0x10, 0x21, 0x32, 0x43, 0xa5, 0xb6, 0xc7, 0xd8);
+    const packed = pack(format, { rows: 1, length: 8, codes, scales: Uint16Array.of(200), zeros: Uint16Array.of(77) });
+    expect(packed.length).toBe(32 + 256);
+    expect([packed[0], packed[1], packed[16], packed[17]]).toEqual([200, 0, 77, 0]);
+    expect([...packed.subarray(32, 37)]).toEqual([0x50, 0x61, 0x72, 0x83, 0]);
+    expect([...packed.subarray(48, 53)]).toEqual([0xa1, 0xb2, 0xc3, 0xd4, 0]);
+  });
+
+  it('gives hand-computed bytes for one step of 6 bits: two vectors of nibbles, one of top bits', () => {
+    const format: WeightFormat = { bits: 6, block: 32, scale: 'u8', zero: 'min' };
+    const codes = Uint8Array.from({ length: 16 }, (_, i) => [0x31, 0x02, 0x13, 0x24][i >> 2]! + (i & 3));
+    const packed = pack(format, { rows: 1, length: 16, codes, scales: Uint16Array.of(9), zeros: Uint16Array.of(0x80) });
+    expect(packed.length).toBe(32 + 192);
+    expect([packed[0], packed[16]]).toEqual([9, 0x80]);
+    expect([...packed.subarray(32, 36)]).toEqual([0x21, 0x32, 0x43, 0x54]);
+    expect([...packed.subarray(48, 52)]).toEqual([0x43, 0x54, 0x65, 0x76]);
+    expect([...packed.subarray(64, 68)]).toEqual([0x93, 0x93, 0x93, 0x93]);
+  });
+
+  it('gives hand-computed header bytes for each kind, minima after scales', () => {
+    const one = (format: WeightFormat, zeros: number[]): number[] => {
+      const packed = pack(format, { rows: 1, length: 1, codes: Uint8Array.of(1), scales: Uint16Array.of(0x2a), zeros: Uint16Array.from(zeros) });
+      return [...packed.entries()].filter(([, byte]) => byte !== 0).map(([at, byte]) => at * 1000 + byte);
+    };
+    expect(one({ bits: 4, block: 32, scale: 'f16', zero: 'mid' }, [])).toEqual([42, 32001]);
+    expect(one({ bits: 4, block: 32, scale: 'f16', zero: 'int' }, [5])).toEqual([42, 32005, 48001]);
+    expect(one({ bits: 4, block: 32, scale: 'f16', zero: 'min' }, [0xb807])).toEqual([42, 32007, 33184, 64001]);
+    expect(one({ bits: 4, block: 32, scale: 'u8', zero: 'mid' }, [])).toEqual([42, 16001]);
+    expect(one({ bits: 4, block: 32, scale: 'u8', zero: 'int' }, [5])).toEqual([42, 16005, 32001]);
+    expect(one({ bits: 4, block: 32, scale: 'u8', zero: 'min' }, [0xff])).toEqual([42, 16255, 32001]);
+  });
+});
+
+describe('dequantise()', () => {
+  it('gives s * q + m with the scale and offset that the reference kernel reads', () => {
+    for (const kind of KINDS) {
+      const format: WeightFormat = { bits: 4, block: 32, ...kind };
+      const source = fill(format, 17, 40);
+      const half = (i: number): number => f32ToF16(0.01 * (i + 1));
+      source.scales.forEach((_, i) => { if (format.scale === 'f16') source.scales[i] = half(i); });
+      source.zeros.forEach((_, i) => { if (format.scale === 'f16' && format.zero === 'min') source.zeros[i] = half(-i - 2); });
+      const rowScales = format.scale === 'u8' ? Float32Array.from({ length: 64 }, (_, i) => 0.003 * (i + 1)) : null;
+      const packed = pack(format, source);
+      const memory = viewsOf(new ArrayBuffer(packed.length + 256));
+      memory.u8.set(packed);
+      if (rowScales) memory.f32.set(rowScales, packed.length / 4);
+      const segment = {
+        from: 0, length: 40, weightBlock: 32, actBlock: 32, weightBits: 4, actBits: 8, header: headerFlags(format), data: 0,
+        panelBytes: panelBytes(format, 40), rowScales: packed.length, firstBlock: 0, clip: 1,
+      };
+      const values = dequantise(format, source, rowScales);
+      for (let row = 0; row < 17; row++) {
+        for (let k = 0; k < 40; k++) {
+          const block = (row >> 4) * segment.panelBytes + (k >> 5) * (headerBytes(segment.header) + 256);
+          const [scale, offset] = scaleAndOffset(memory, segment, block, row >> 4, row & 15);
+          expect(values[row * 40 + k]).toBe(Math.fround(Math.fround(scale * source.codes[row * 40 + k]!) + offset));
+        }
+      }
+    }
+  });
+
+  it('gives scale * (q - 8) for a Q4_0-like grid with a negative scale', () => {
+    const format: WeightFormat = { bits: 4, block: 32, scale: 'f16', zero: 'mid' };
+    const codes = Uint8Array.from({ length: 16 }, (_, i) => i);
+    const values = dequantise(format, { rows: 1, length: 16, codes, scales: Uint16Array.of(0xa123), zeros: new Uint16Array(0) }, null);
+    expect([...values]).toEqual([...codes].map((code) => f16ToF32(0xa123) * (code - 8) + 0));
+  });
+});
+
+describe('packFloatPanels()', () => {
+  it('is undone by unpackFloatPanels() and stores [K][16]', () => {
+    const values = Float32Array.from({ length: 19 * 5 }, (_, i) => i + 0.5);
+    const out = new Uint8Array(2 * segmentPanelBytes({ bits: 32 }, 5) + 3).subarray(3);
+    packFloatPanels(values, 19, 5, out);
+    expect(unpackFloatPanels(19, 5, out)).toEqual(values);
+    expect(new DataView(out.buffer).getFloat32(3 + (1 * 16 + 2) * 4, true)).toBe(2 * 5 + 1 + 0.5);
+    expect(new DataView(out.buffer).getFloat32(3 + (5 * 16 + 3) * 4, true)).toBe(0);
+  });
+});
