@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openReference } from '../../src/backends/reference/index.ts';
+import { KERNELS } from '../../src/kernels/manifest.ts';
+import { root } from './sources.ts';
+
+describe.each(['simd128', 'relaxed'])('%s.wasm', (build) => {
+  const bytes = readFileSync(join(root, 'dist', 'wasm', `${build}.wasm`));
+  const rows = KERNELS.filter(({ isa }) => isa.split('-')[0] === build);
+  const valid = WebAssembly.validate(bytes);
+
+  it.skipIf(!valid)('exports exactly the kernels of the manifest', () => {
+    const names = WebAssembly.Module.exports(new WebAssembly.Module(bytes)).filter(({ kind }) => kind === 'function').map(({ name }) => name);
+    expect(names.sort()).toEqual(rows.map(({ name }) => name).sort());
+  });
+
+  it.skipIf(!valid)('kernels take as many arguments as their reference', () => {
+    const module = new WebAssembly.Module(bytes);
+    expect(WebAssembly.Module.imports(module).map(({ module: from, name }) => `${from}.${name}`)).toEqual(['env.memory']);
+    const { exports } = new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 16 }) } });
+    const { kernels } = openReference(0);
+    const arity = (kernel: unknown): number | null => (typeof kernel === 'function' ? kernel.length : null);
+    expect(rows.map(({ name }) => [name, arity(exports[name])])).toEqual(rows.map(({ name, op }) => [name, arity(kernels[op])]));
+  });
+});
