@@ -1,0 +1,20 @@
+import type { Isa } from '../kernels/manifest.ts';
+import type { OpenBackend } from './backend.ts';
+import { openReference } from './reference/index.ts';
+import { openWasm, type WasmModules } from './wasm/open.ts';
+import { bestPath, selfTest } from './wasm/self-test.ts';
+
+/** How to open a backend: the one place that names the implementations. */
+export interface BackendOptions {
+  readonly modules: WasmModules;
+  /** `auto`: the fastest path that passes the self-test. `reference`: scalar TypeScript. */
+  readonly path?: Isa | 'auto' | 'reference' | undefined;
+  /** A clock in milliseconds. */
+  readonly now: () => number;
+}
+
+export function backendOpener({ modules, path = 'auto', now }: BackendOptions): OpenBackend {
+  if (path === 'reference') return openReference;
+  const isa = path === 'auto' ? bestPath(selfTest(modules, now)) : path;
+  return (bytes) => openWasm(modules, isa, bytes);
+}

@@ -1,0 +1,29 @@
+import type { Backend, Kernels, LinearMemory } from '../backend.ts';
+import { viewsOf } from '../memory.ts';
+import { attentionFinish, attentionPage } from './attention.ts';
+import { embed, embedF32 } from './embed.ts';
+import { gemm } from './gemm.ts';
+import { gemmF32 } from './gemm-f32.ts';
+import { kvAppendF32, kvAppendI8 } from './kv-append.ts';
+import { kvClose } from './kv-close.ts';
+import { kvTileI8, kvTileU4 } from './kv-tile.ts';
+import { gatherQuant, rmsnormQuant, siluMulQuant } from './producers.ts';
+import { rope } from './rope.ts';
+
+const OPS = {
+  gemm, gemmF32, rmsnormQuant, siluMulQuant, gatherQuant, embed, embedF32, rope,
+  kvAppendF32, kvAppendI8, kvClose, kvTileI8, kvTileU4, attentionPage, attentionFinish,
+} satisfies { [Op in keyof Kernels]: (memory: LinearMemory, ...args: Parameters<Kernels[Op]>) => void };
+
+/** The scalar kernels over one memory. */
+export function referenceKernels(memory: LinearMemory): Kernels {
+  type Op = (memory: LinearMemory, ...args: number[]) => void;
+  const bound = Object.entries<Op>(OPS).map(([name, op]) => [name, (...args: number[]) => op(memory, ...args)]);
+  return Object.fromEntries(bound) as Kernels;
+}
+
+/** The definition of every result: plain TypeScript, one rounded operation at a time. Thousands of times slower than the kernels. */
+export function openReference(bytes: number): Backend {
+  const memory = viewsOf(new ArrayBuffer(Math.ceil(bytes / 16) * 16));
+  return { name: 'reference', path: 'scalar', memory, kernels: referenceKernels(memory) };
+}

@@ -1,0 +1,37 @@
+import { instantiateSync } from '@assemblyscript/loader';
+import { TetradError } from '../../core/errors.ts';
+import type { Isa } from '../../kernels/manifest.ts';
+import { OPS, select } from '../../kernels/select.ts';
+import type { Backend, Kernels } from '../backend.ts';
+import { viewsOf } from '../memory.ts';
+
+/** Compiled kernel modules. Adapters say how to get them: some platforms only hand out precompiled ones. */
+export interface WasmModules {
+  readonly simd128: WebAssembly.Module;
+  /** null where the engine cannot compile relaxed SIMD. */
+  readonly relaxed: WebAssembly.Module | null;
+}
+
+const WASM_PAGE = 65536;
+
+/** The module that holds a path's kernels. */
+function moduleFor(modules: WasmModules, isa: Isa): WebAssembly.Module {
+  const module = isa === 'simd128' ? modules.simd128 : modules.relaxed;
+  if (!module) throw new TetradError('no_kernel', `Cannot open the ${isa} kernels: this engine has no relaxed SIMD`);
+  return module;
+}
+
+/** Opens the kernels of one path over fresh memory of at least `bytes` bytes. */
+export function openWasm(modules: WasmModules, isa: Isa, bytes: number): Backend {
+  const pages = Math.ceil(bytes / WASM_PAGE);
+  if (pages > WASM_PAGE) throw new TetradError('out_of_memory', `Cannot allocate memory: ${bytes} bytes needed, WebAssembly addresses 4 GiB`);
+  let memory: WebAssembly.Memory;
+  try {
+    memory = new WebAssembly.Memory({ initial: pages });
+  } catch (cause) {
+    throw new TetradError('out_of_memory', `Cannot allocate memory: the engine refused ${bytes} bytes`, { cause });
+  }
+  const { exports } = instantiateSync<Record<string, unknown>>(moduleFor(modules, isa), { env: { memory } });
+  const kernels = Object.fromEntries(OPS.map((op) => [op, exports[select(op, isa)]])) as unknown;
+  return { name: 'wasm', path: isa, memory: viewsOf(memory.buffer as ArrayBuffer), kernels: kernels as Kernels };
+}
