@@ -38,7 +38,8 @@ describe('imports', () => {
 
   it.each([
     ['core/a.ts', '../formats/b.ts', false],
-    ['runtime/a.ts', '../backends/backend.ts', false],
+    ['runtime/a.ts', '../backends/open.ts', false],
+    ['generate/a.ts', '../models/config.ts', false],
     ['backends/wasm/a.ts', '../reference/b.ts', false],
     ['core/a.ts', 'node:fs', false],
     ['formats/a.ts', 'valibot', false],

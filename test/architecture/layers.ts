@@ -1,6 +1,6 @@
 /** Who may import whom: the table of the design as data. A folder may also import its own files. */
 export interface Layer {
-  /** Under src/; the longest matching row counts. `backends` holds the contract, its subfolders the implementations. */
+  /** Under src/; the longest matching row counts. `backends` holds the contract and its constants, its subfolders the implementations. */
   readonly folder: string;
   readonly may: readonly string[];
   /** Folders of which only types may be imported. */
@@ -23,7 +23,7 @@ export const layers: readonly Layer[] = [
   { folder: 'backends/wasm', may: ['core', 'formats', 'kernels', 'backends'], packages: ['@assemblyscript/loader'] },
   { folder: 'backends/webgpu', may: ['core', 'formats', 'kernels', 'backends'] },
   { folder: 'backends/open.ts', may: ['core', 'kernels', 'backends', 'backends/reference', 'backends/wasm', 'backends/webgpu'] },
-  { folder: 'runtime', may: ['core', 'formats', 'models', 'kernels'], types: ['backends'] },
+  { folder: 'runtime', may: ['core', 'formats', 'models', 'kernels', 'backends'] },
   { folder: 'calibrate', may: ['core', 'formats', 'models', 'tokenizer', 'runtime'] },
   { folder: 'generate', may: ['core', 'tokenizer', 'runtime'], types: ['models'] },
   { folder: 'evaluate', may: ['core', 'formats', 'models', 'tokenizer', 'runtime'] },
