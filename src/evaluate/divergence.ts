@@ -1,6 +1,7 @@
 import { TetradError } from '../core/errors.ts';
 import type { Evaluator, Logits } from './evaluator.ts';
-import { argmax, expBelow, logSumExp } from './softmax.ts';
+import { distribution, read } from './softmax.ts';
+import type { Distribution } from './softmax.ts';
 import { mean, perplexityOf, splitWindows, walkWindow } from './windows.ts';
 import type { RunningFigure, WindowOptions } from './windows.ts';
 
@@ -47,24 +48,11 @@ export interface CompareOptions extends WindowOptions {
   readonly onWindow?: ((base: RunningFigure, candidates: readonly Divergence[]) => void) | undefined;
 }
 
-/** The base's distribution at one position; `p` is refilled for each. */
-interface BaseRow {
-  readonly p: Float64Array;
-  top: number;
-  logSum: number;
-}
-
-function readBase(row: BaseRow, values: Float32Array, from: number): void {
-  row.top = argmax(values, from, row.p.length);
-  row.logSum = logSumExp(values, from, row.p.length, values[from + row.top]!);
-  for (let i = 0; i < row.p.length; i++) row.p[i] = expBelow(Math.min(0, values[from + i]! - row.logSum));
-}
-
-/** KL = sum p (b - c) - (logSumB - logSumC); rounding below zero is cut off. */
-function divergenceOf(row: BaseRow, base: Float32Array, baseFrom: number, values: Float32Array, from: number, logSum: number): number {
+/** KL(base || own) = sum p (b - c) - (log sum e^b - log sum e^c); rounding below zero is cut off. */
+function klOf(base: Distribution, baseValues: Float32Array, baseFrom: number, own: Distribution, values: Float32Array, from: number): number {
   let cross = 0;
-  for (let i = 0; i < row.p.length; i++) cross += row.p[i]! * (base[baseFrom + i]! - values[from + i]!);
-  const kl = cross - (row.logSum - logSum);
+  for (let i = 0; i < base.terms.length; i++) cross += base.terms[i]! * (baseValues[baseFrom + i]! - values[from + i]!);
+  const kl = cross / base.sum - (base.logSum - own.logSum);
   return kl < 0 ? 0 : kl;
 }
 
@@ -74,7 +62,8 @@ export async function compareWindow(base: Evaluator, candidates: readonly Evalua
   const { vocab } = base;
   const wrong = candidates.find((candidate) => candidate.vocab !== vocab);
   if (wrong) throw new TetradError('invalid_argument', `Cannot compare models: vocabularies of ${vocab} and ${wrong.vocab} tokens, must be equal`);
-  const row: BaseRow = { p: new Float64Array(vocab), top: 0, logSum: 0 };
+  const expected = distribution(vocab);
+  const own = distribution(vocab);
   const baseNll = new Float64Array(count);
   const figures = candidates.map(() => ({
     nll: new Float64Array(count), kl: new Float64Array(count), sameTop: new Uint8Array(count), change: new Float64Array(count),
@@ -87,17 +76,15 @@ export async function compareWindow(base: Evaluator, candidates: readonly Evalua
       const at = from + t;
       const target = tokens[at + 1]!;
       const baseFrom = t * reference.stride;
-      readBase(row, reference.values, baseFrom);
-      baseNll[at] = row.logSum - reference.values[baseFrom + target]!;
+      read(expected, reference.values, baseFrom);
+      baseNll[at] = expected.logSum - reference.values[baseFrom + target]!;
       outputs.forEach(({ values, stride }, c) => {
-        const start = t * stride;
-        const top = argmax(values, start, vocab);
-        const logSum = logSumExp(values, start, vocab, values[start + top]!);
-        const own = figures[c]!;
-        own.nll[at] = logSum - values[start + target]!;
-        own.kl[at] = divergenceOf(row, reference.values, baseFrom, values, start, logSum);
-        own.sameTop[at] = top === row.top ? 1 : 0;
-        own.change[at] = expBelow(Math.min(0, -own.nll[at]!)) - row.p[target]!;
+        const figure = figures[c]!;
+        read(own, values, t * stride);
+        figure.nll[at] = own.logSum - values[t * stride + target]!;
+        figure.kl[at] = klOf(expected, reference.values, baseFrom, own, values, t * stride);
+        figure.sameTop[at] = own.top === expected.top ? 1 : 0;
+        figure.change[at] = own.terms[target]! / own.sum - expected.terms[target]! / expected.sum;
       });
     }
   }

@@ -1,5 +1,5 @@
 import type { Evaluator } from './evaluator.ts';
-import { argmax, logSumExp } from './softmax.ts';
+import { distribution, read } from './softmax.ts';
 import { mean, perplexityOf, splitWindows, walkWindow } from './windows.ts';
 import type { RunningFigure, WindowOptions } from './windows.ts';
 
@@ -18,12 +18,12 @@ export interface Perplexity {
 /** Negative log-likelihoods of tokens[1..], each given the tokens before it: [tokens.length - 1] nats. */
 export async function windowNll(model: Evaluator, tokens: Int32Array, signal?: AbortSignal): Promise<Float64Array> {
   const nll = new Float64Array(tokens.length - 1);
+  const own = distribution(model.vocab);
   for await (const { from, block } of walkWindow([model], tokens, signal)) {
     const { values, stride } = await model.forward(block);
     for (let t = 0; t < block.length; t++) {
-      const row = t * stride;
-      const maximum = values[row + argmax(values, row, model.vocab)]!;
-      nll[from + t] = logSumExp(values, row, model.vocab, maximum) - values[row + tokens[from + t + 1]!]!;
+      read(own, values, t * stride);
+      nll[from + t] = own.logSum - values[t * stride + tokens[from + t + 1]!]!;
     }
   }
   return nll;

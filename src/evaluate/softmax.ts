@@ -1,44 +1,51 @@
-import { log } from '../core/math.ts';
+import { exp, log } from '../core/math.ts';
 
-const LOG2E = 1.4426950408889634;
-const LN2 = 0.6931471805599453;
-/** Adding and subtracting 1.5 * 2^52 rounds a small f64 to an integer. */
-const ROUND = 6755399441055744;
-/** 2^-n at index n. */
-const HALVES = new Float64Array(1024);
-for (let n = 0, power = 1; n < HALVES.length; n++, power /= 2) HALVES[n] = power;
+/** Terms below e^-40 of the largest count as 0: all of a vocabulary of 100,000 together add less than 5e-13 of the sum. */
+const LIMIT = 40;
+const STEPS = 64;
+/** e^(-j / STEPS) at index j, 0 at the limit. */
+const TABLE = Float64Array.from({ length: LIMIT * STEPS + 1 }, (_, j) => (j < LIMIT * STEPS ? exp(-j / STEPS) : 0));
+
+/** The softmax of one row of logits; refilled by `read`. */
+export interface Distribution {
+  /** e^(logit - largest logit), [vocab]; the probability is `terms[i] / sum`. */
+  readonly terms: Float64Array;
+  sum: number;
+  /** log of the sum of e^logit. */
+  logSum: number;
+  /** The most likely token; the first of equals. */
+  top: number;
+}
+
+export const distribution = (vocab: number): Distribution => ({ terms: new Float64Array(vocab), sum: 0, logSum: 0, top: 0 });
 
 /**
- * e^d for d <= 0, 0 below -700; NaN stays NaN. Arithmetic alone, so the same bits on every engine, and a few times faster than `core/math.ts`:
- * d = (r - n) ln 2 with |r| <= 1/2 and the Taylor series of e^(r ln 2) to degree 9, whose remainder is 0.347^10 / 10! = 7e-12.
+ * Reads the row that starts at `from`. A NaN among the logits makes `sum` and `logSum` NaN.
+ *
+ * e^-x for x >= 0 is a table entry times the Taylor series of the rest r < 1/64 to degree 4, whose remainder is r^5 / 120 < 8e-12. Arithmetic alone,
+ * so the same bits on every engine; the plain exp of `core/math.ts` would cost more than a small model's forward.
  */
-export function expBelow(d: number): number {
-  if (d < -700) return 0;
-  const t = d * LOG2E;
-  const n = t + ROUND - ROUND;
-  const r = (t - n) * LN2;
-  let p = 1 / 362880;
-  p = p * r + 1 / 40320;
-  p = p * r + 1 / 5040;
-  p = p * r + 1 / 720;
-  p = p * r + 1 / 120;
-  p = p * r + 1 / 24;
-  p = p * r + 1 / 6;
-  p = p * r + 0.5;
-  p = p * r + 1;
-  return (p * r + 1) * HALVES[-n | 0]!;
-}
-
-/** Index, relative to `from`, of the largest of `count` values; the first of equals. */
-export function argmax(values: Float32Array, from: number, count: number): number {
-  let best = from;
-  for (let i = from + 1; i < from + count; i++) if (values[i]! > values[best]!) best = i;
-  return best - from;
-}
-
-/** log of the sum of e^values[from, from + count), given their maximum; relative error of the sum below 1e-11. */
-export function logSumExp(values: Float32Array, from: number, count: number, maximum: number): number {
+export function read(into: Distribution, values: Float32Array, from: number): void {
+  const { terms } = into;
+  let top = from;
+  let maximum = values[from]!;
+  for (let i = from + 1; i < from + terms.length; i++) {
+    const value = values[i]!;
+    if (value > maximum) {
+      maximum = value;
+      top = i;
+    }
+  }
   let sum = 0;
-  for (let i = from; i < from + count; i++) sum += expBelow(values[i]! - maximum);
-  return maximum + log(sum);
+  for (let i = 0; i < terms.length; i++) {
+    const x = Math.min(LIMIT, maximum - values[from + i]!);
+    const j = (x * STEPS) | 0;
+    const r = x - j / STEPS;
+    const term = TABLE[j]! * (1 - r * (1 - r * (1 / 2 - r * (1 / 6 - r * (1 / 24)))));
+    terms[i] = term;
+    sum += term;
+  }
+  into.top = top - from;
+  into.sum = sum;
+  into.logSum = maximum + log(sum);
 }

@@ -1,31 +1,35 @@
 import { describe, expect, test } from 'vitest';
-import { argmax, expBelow, logSumExp } from '../../src/evaluate/softmax.ts';
+import { distribution, read } from '../../src/evaluate/softmax.ts';
 
-describe('expBelow', () => {
-  test('is within 1e-11 of e^d over the whole range', () => {
+const PADDING = 1e30;
+
+function readRow(logits: readonly number[]) {
+  const own = distribution(logits.length);
+  read(own, Float32Array.of(PADDING, PADDING, ...logits, PADDING), 2);
+  return own;
+}
+
+describe('read', () => {
+  test('gives terms within 1e-11 of e^(x - max) down to e^-40, 0 below', () => {
+    const logits = Array.from({ length: 5000 }, (_, i) => Math.fround(-i * 0.00987));
+    const { terms } = readRow(logits);
     let worst = 0;
-    for (let d = 0; d > -699; d -= 0.0137) worst = Math.max(worst, Math.abs(expBelow(d) / Math.exp(d) - 1));
+    logits.forEach((x, i) => {
+      if (x > -40) worst = Math.max(worst, Math.abs(terms[i]! / Math.exp(x) - 1));
+      else expect(terms[i]).toBe(0);
+    });
     expect(worst).toBeLessThan(1e-11);
     expect(worst).toBeGreaterThan(0);
   });
 
-  test('is 1 at 0, 0 far below, and keeps NaN', () => {
-    expect(expBelow(0)).toBe(1);
-    expect(expBelow(-701)).toBe(0);
-    expect(expBelow(-Infinity)).toBe(0);
-    expect(expBelow(NaN)).toBeNaN();
-  });
-});
-
-describe('logSumExp', () => {
-  test('reads only its range and does not overflow', () => {
-    const values = Float32Array.of(9999, 1000, 1000, 1000, 1000, 9999);
-    expect(logSumExp(values, 1, 4, 1000)).toBeCloseTo(1000 + Math.log(4), 10);
+  test('does not overflow and counts only its row', () => {
+    const { logSum, sum, top } = readRow([999, 1000, 1000, 1000]);
+    expect(logSum).toBeCloseTo(1000 + Math.log(3 + Math.exp(-1)), 10);
+    expect(sum).toBeCloseTo(3 + Math.exp(-1), 10);
+    expect(top).toBe(1);
   });
 
-  test('passes a NaN on', () => expect(logSumExp(Float32Array.of(1, NaN), 0, 2, 1)).toBeNaN());
-});
+  test('takes minus infinity as impossible', () => expect(readRow([0, -Infinity]).logSum).toBe(0));
 
-test('argmax gives the first of equals, relative to the start', () => {
-  expect(argmax(Float32Array.of(9, 1, 3, 3, 2), 1, 4)).toBe(1);
+  test.each([[[NaN, 1]], [[1, NaN]]])('passes a NaN on: %j', (logits) => expect(readRow(logits).logSum).toBeNaN());
 });
