@@ -1,5 +1,5 @@
 import { TetradError } from '../core/errors.ts';
-import type { Evaluator, Logits } from './evaluator.ts';
+import type { Evaluator } from './evaluator.ts';
 import { distribution, read } from './softmax.ts';
 import type { Distribution } from './softmax.ts';
 import { mean, perplexityOf, splitWindows, walkWindow } from './windows.ts';
@@ -48,10 +48,10 @@ export interface CompareOptions extends WindowOptions {
   readonly onWindow?: ((base: RunningFigure, candidates: readonly Divergence[]) => void) | undefined;
 }
 
-/** KL(base || own) = sum p (b - c) - (log sum e^b - log sum e^c); rounding below zero is cut off. */
-function klOf(base: Distribution, baseValues: Float32Array, baseFrom: number, own: Distribution, values: Float32Array, from: number): number {
+/** KL(base || own) = sum p (b - c) - (log sum e^b - log sum e^c) of logits b and c; rounding below zero is cut off. */
+function klOf(base: Distribution, b: Float32Array, own: Distribution, c: Float32Array): number {
   let cross = 0;
-  for (let i = 0; i < base.terms.length; i++) cross += base.terms[i]! * (baseValues[baseFrom + i]! - values[from + i]!);
+  for (let i = 0; i < b.length; i++) cross += base.terms[i]! * (b[i]! - c[i]!);
   const kl = cross / base.sum - (base.logSum - own.logSum);
   return kl < 0 ? 0 : kl;
 }
@@ -62,31 +62,30 @@ export async function compareWindow(base: Evaluator, candidates: readonly Evalua
   const { vocab } = base;
   const wrong = candidates.find((candidate) => candidate.vocab !== vocab);
   if (wrong) throw new TetradError('invalid_argument', `Cannot compare models: vocabularies of ${vocab} and ${wrong.vocab} tokens, must be equal`);
-  const expected = distribution(vocab);
+  const truth = distribution(vocab);
   const own = distribution(vocab);
   const baseNll = new Float64Array(count);
   const figures = candidates.map(() => ({
     nll: new Float64Array(count), kl: new Float64Array(count), sameTop: new Uint8Array(count), change: new Float64Array(count),
   }));
   for await (const { from, block } of walkWindow([base, ...candidates], tokens, signal)) {
-    const reference = await base.forward(block);
-    const outputs: Logits[] = [];
-    for (const candidate of candidates) outputs.push(await candidate.forward(block));
-    for (let t = 0; t < block.length; t++) {
+    const reference = base.forward(block);
+    const outputs = candidates.map((candidate) => candidate.forward(block));
+    reference.forEach((expected, t) => {
       const at = from + t;
       const target = tokens[at + 1]!;
-      const baseFrom = t * reference.stride;
-      read(expected, reference.values, baseFrom);
-      baseNll[at] = expected.logSum - reference.values[baseFrom + target]!;
-      outputs.forEach(({ values, stride }, c) => {
+      read(truth, expected);
+      baseNll[at] = truth.logSum - expected[target]!;
+      outputs.forEach((rows, c) => {
+        const logits = rows[t]!;
         const figure = figures[c]!;
-        read(own, values, t * stride);
-        figure.nll[at] = own.logSum - values[t * stride + target]!;
-        figure.kl[at] = klOf(expected, reference.values, baseFrom, own, values, t * stride);
-        figure.sameTop[at] = own.top === expected.top ? 1 : 0;
-        figure.change[at] = own.terms[target]! / own.sum - expected.terms[target]! / expected.sum;
+        read(own, logits);
+        figure.nll[at] = own.logSum - logits[target]!;
+        figure.kl[at] = klOf(truth, expected, own, logits);
+        figure.sameTop[at] = own.top === truth.top ? 1 : 0;
+        figure.change[at] = own.terms[target]! / own.sum - truth.terms[target]! / truth.sum;
       });
-    }
+    });
   }
   return { baseNll, candidates: figures };
 }

@@ -1,10 +1,7 @@
-/** Logits of a block of tokens, [tokens, stride] f32; the first `vocab` entries of a row count. Valid until the model's next call. */
-export interface Logits {
-  readonly values: Float32Array;
-  readonly stride: number;
-}
+import { PAGE } from '../formats/descriptor.ts';
+import type { Decoder } from '../runtime/decoder.ts';
 
-/** What perplexity and divergence need of a model: all positions' logits, block by block. */
+/** What perplexity and divergence need of a model: the logits of all positions, block by block. */
 export interface Evaluator {
   /** Most tokens that one window may hold. */
   readonly context: number;
@@ -13,6 +10,21 @@ export interface Evaluator {
   readonly block: number;
   /** Forgets all tokens: the next block starts at position 0. */
   reset(): void;
-  /** Appends the tokens and gives the logits of each of them. */
-  forward(tokens: ArrayLike<number>): Logits | Promise<Logits>;
+  /** Appends the tokens and gives the logits of each, [tokens.length][vocab]: views that the next call may overwrite. */
+  forward(tokens: ArrayLike<number>): readonly Float32Array[];
+}
+
+/** A decoder made with `allLogits`. */
+export function evaluatorOf(decoder: Decoder): Evaluator {
+  return {
+    context: decoder.context,
+    vocab: decoder.vocab,
+    block: PAGE,
+    reset: () => void decoder.truncate(0),
+    forward(tokens) {
+      const rows: Float32Array[] = [];
+      decoder.forwardAll(tokens, (logits) => rows.push(logits));
+      return rows;
+    },
+  };
 }

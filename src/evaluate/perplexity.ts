@@ -20,11 +20,10 @@ export async function windowNll(model: Evaluator, tokens: Int32Array, signal?: A
   const nll = new Float64Array(tokens.length - 1);
   const own = distribution(model.vocab);
   for await (const { from, block } of walkWindow([model], tokens, signal)) {
-    const { values, stride } = await model.forward(block);
-    for (let t = 0; t < block.length; t++) {
-      read(own, values, t * stride);
-      nll[from + t] = own.logSum - values[t * stride + tokens[from + t + 1]!]!;
-    }
+    model.forward(block).forEach((logits, t) => {
+      read(own, logits);
+      nll[from + t] = own.logSum - logits[tokens[from + t + 1]!]!;
+    });
   }
   return nll;
 }

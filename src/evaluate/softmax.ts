@@ -20,17 +20,17 @@ export interface Distribution {
 export const distribution = (vocab: number): Distribution => ({ terms: new Float64Array(vocab), sum: 0, logSum: 0, top: 0 });
 
 /**
- * Reads the row that starts at `from`. A NaN among the logits makes `sum` and `logSum` NaN.
+ * Reads the logits of one position, [vocab]. A NaN among them makes `sum` and `logSum` NaN.
  *
  * e^-x for x >= 0 is a table entry times the Taylor series of the rest r < 1/64 to degree 4, whose remainder is r^5 / 120 < 8e-12. Arithmetic alone,
  * so the same bits on every engine; the plain exp of `core/math.ts` would cost more than a small model's forward.
  */
-export function read(into: Distribution, values: Float32Array, from: number): void {
+export function read(into: Distribution, logits: Float32Array): void {
   const { terms } = into;
-  let top = from;
-  let maximum = values[from]!;
-  for (let i = from + 1; i < from + terms.length; i++) {
-    const value = values[i]!;
+  let top = 0;
+  let maximum = logits[0]!;
+  for (let i = 1; i < terms.length; i++) {
+    const value = logits[i]!;
     if (value > maximum) {
       maximum = value;
       top = i;
@@ -38,14 +38,14 @@ export function read(into: Distribution, values: Float32Array, from: number): vo
   }
   let sum = 0;
   for (let i = 0; i < terms.length; i++) {
-    const x = Math.min(LIMIT, maximum - values[from + i]!);
+    const x = Math.min(LIMIT, maximum - logits[i]!);
     const j = (x * STEPS) | 0;
     const r = x - j / STEPS;
     const term = TABLE[j]! * (1 - r * (1 - r * (1 / 2 - r * (1 / 6 - r * (1 / 24)))));
     terms[i] = term;
     sum += term;
   }
-  into.top = top - from;
+  into.top = top;
   into.sum = sum;
   into.logSum = maximum + log(sum);
 }

@@ -1,13 +1,14 @@
 import type { Evaluator } from '../../src/evaluate/evaluator.ts';
 
-/** Plays back logits: `rows[position]`, whatever the tokens; rows are padded to `stride` with a value that must not be read. */
-export function playback(rows: readonly ArrayLike<number>[], block: number, stride = rows[0]!.length + 3): Evaluator & { readonly seen: number[][] } {
+/** Plays back logits: `rows[position]`, whatever the tokens, from views that the next call overwrites. */
+export function playback(rows: readonly ArrayLike<number>[], block: number): Evaluator & { readonly seen: number[][] } {
   const seen: number[][] = [];
+  const vocab = rows[0]!.length;
+  const memory = new Float32Array(block * vocab);
   let position = 0;
-  const values = new Float32Array(block * stride);
   return {
     context: rows.length,
-    vocab: rows[0]!.length,
+    vocab,
     block,
     seen,
     reset() {
@@ -15,12 +16,12 @@ export function playback(rows: readonly ArrayLike<number>[], block: number, stri
       seen.push([]);
     },
     forward(tokens) {
-      values.fill(1e30);
-      for (let t = 0; t < tokens.length; t++, position++) {
-        values.set(rows[position]!, t * stride);
-        seen.at(-1)!.push(tokens[t]!);
-      }
-      return { values, stride };
+      memory.fill(NaN);
+      return Array.from(tokens, (token, t) => {
+        memory.set(rows[position++]!, t * vocab);
+        seen.at(-1)!.push(token);
+        return memory.subarray(t * vocab, (t + 1) * vocab);
+      });
     },
   };
 }

@@ -1,11 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { distribution, read } from '../../src/evaluate/softmax.ts';
 
-const PADDING = 1e30;
-
 function readRow(logits: readonly number[]) {
   const own = distribution(logits.length);
-  read(own, Float32Array.of(PADDING, PADDING, ...logits, PADDING), 2);
+  read(own, Float32Array.from(logits));
   return own;
 }
 
@@ -22,7 +20,7 @@ describe('read', () => {
     expect(worst).toBeGreaterThan(0);
   });
 
-  test('does not overflow and counts only its row', () => {
+  test('does not overflow, and takes the first of equals as the most likely', () => {
     const { logSum, sum, top } = readRow([999, 1000, 1000, 1000]);
     expect(logSum).toBeCloseTo(1000 + Math.log(3 + Math.exp(-1)), 10);
     expect(sum).toBeCloseTo(3 + Math.exp(-1), 10);
