@@ -23,7 +23,7 @@ export function tool(label, command, args, options = {}) {
 
 /** Builds dist/wasm/simd128.wasm and dist/wasm/relaxed.wasm. */
 export function buildWasm() {
-  part('wasm', ['assembly', 'package-lock.json'], join('dist', 'wasm'), (stage) => {
+  part('wasm', ['assembly', 'src/formats/descriptor.ts', 'package-lock.json'], join('dist', 'wasm'), (stage) => {
     for (const target of ['simd128', 'relaxed']) {
       const entry = `assembly/index.${target}.ts`;
       const out = join(stage, `${target}.wasm`);

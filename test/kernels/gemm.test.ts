@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest';
+import type { Kernels } from '../../src/backends/backend.ts';
+import { GEMM_SCRATCH } from '../../src/backends/backend.ts';
+import { referenceKernels } from '../../src/backends/reference/index.ts';
+import { openWasm } from '../../src/backends/wasm/open.ts';
+import { selfTest } from '../../src/backends/wasm/self-test.ts';
+import type { ActFormat, WeightFormat } from '../../src/formats/number-format.ts';
+import type { Isa } from '../../src/kernels/manifest.ts';
+import { testModules } from '../support/modules.ts';
+import { placeLinear, type LinearCase } from '../support/linear.ts';
+
+const modules = await testModules();
+const SCRATCH = 1024;
+const BASE = SCRATCH + GEMM_SCRATCH;
+const paths = selfTest(modules, () => performance.now()).filter((p) => p.fault === null).map((p) => p.isa);
+
+const HEADERS: readonly Pick<WeightFormat, 'scale' | 'zero'>[] = (['f16', 'u8'] as const).flatMap((scale) =>
+  (['mid', 'int', 'min'] as const).map((zero) => ({ scale, zero })));
+const a = (bits: 4 | 8, block: 32 | 64 | 128): ActFormat => ({ bits, block, clip: 1 });
+
+/** Both kernels over one memory image; the bytes of each result. */
+function results(isa: Isa, shape: LinearCase, seed: number, residual: 0 | 1, extreme = false): readonly [Uint8Array, Uint8Array] {
+  const backend = openWasm(modules, isa, 4 << 20);
+  const p = placeLinear(backend.memory, BASE, shape, seed, extreme);
+  const from = p.out >>> 2;
+  const length = shape.tokens * p.outStride;
+  const run = (kernels: Kernels): Uint8Array => {
+    backend.memory.f32.fill(0.375, from - 16, from + length + 16);
+    kernels.gemm(p.table, p.count, p.codes, p.codesStride, p.scales, p.sums, p.blocks, p.out, p.outStride, shape.tokens, 0, p.panels, residual, SCRATCH);
+    return backend.memory.u8.slice(p.out - 64, p.out + length * 4 + 64);
+  };
+  return [run(backend.kernels), run(referenceKernels(backend.memory))];
+}
+
+describe.each(paths)('gemm on %s', (isa) => {
+  it.each([4, 6, 8] as const)('equals the reference byte for byte: %d-bit weights, every header, 4- and 8-bit blocks in one call', (bits) => {
+    let seed = bits;
+    for (const header of HEADERS) {
+      for (const tokens of [1, 4, 7]) {
+        const shape: LinearCase = {
+          rows: 24, tokens,
+          segments: [
+            { length: 128, weight: { bits, block: 64, ...header }, act: a(4, 128) },
+            { length: 40, weight: { bits, block: 32, ...header }, act: a(8, 32) },
+          ],
+        };
+        const [got, want] = results(isa, shape, seed++, tokens === 4 ? 1 : 0);
+        expect(got, `${header.scale} ${header.zero}, ${tokens} tokens`).toEqual(want);
+      }
+    }
+  });
+
+  it.each([[16, 16], [8, 128], [48, 7], [1, 576]])('equals the reference over rows %d and K %d: tails of panels and blocks', (rows, length) => {
+    for (const tokens of [1, 2, 3, 5, 9]) {
+      const weight = { bits: 4, block: 128, scale: 'f16', zero: 'min' } as const;
+      const [got, want] = results(isa, { rows, tokens, segments: [{ length, weight, act: a(8, 128) }] }, rows + length + tokens, 0);
+      expect(got).toEqual(want);
+    }
+  });
+
+  it.each([4, 6, 8] as const)('keeps its integer sums in range at the extremes: %d-bit codes against +-127', (bits) => {
+    const weight = { bits, block: 128, scale: 'f16', zero: 'mid' } as const;
+    const shape: LinearCase = { rows: 16, tokens: 5, segments: [{ length: 256, weight, act: a(8, 128) }, { length: 128, weight, act: a(4, 128) }] };
+    const [got, want] = results(isa, shape, 99, 0, true);
+    expect(got).toEqual(want);
+  });
+});
+
+describe('gemmF32()', () => {
+  it.each([[16, 1, 64], [40, 5, 33], [8, 4, 7]])('equals the reference byte for byte: %d rows, %d tokens, K %d', (rows, tokens, length) => {
+    const backend = openWasm(modules, 'simd128', 1 << 20);
+    const { memory } = backend;
+    const panels = Math.ceil(rows / 16);
+    const x = 4096;
+    const w = x + tokens * length * 4;
+    const out = w + panels * 16 * length * 4;
+    for (let i = x >>> 2; i < out >>> 2; i++) memory.f32[i] = Math.fround(Math.sin(i * 12.9898) * 3);
+    for (const residual of [0, 1] as const) {
+      const run = (kernels: Kernels): Uint8Array => {
+        memory.f32.fill(1.5, (out >>> 2) - 4, (out >>> 2) + tokens * panels * 16 + 4);
+        kernels.gemmF32(w, length, x, length, out, panels * 16, tokens, 0, panels, residual);
+        return memory.u8.slice(out - 16, out + tokens * panels * 64 + 16);
+      };
+      expect(run(backend.kernels)).toEqual(run(referenceKernels(memory)));
+    }
+  });
+});
+
+describe('gemm()', () => {
+  it('computes sum of scale * (s * dot + m * sum), checked by hand', () => {
+    const backend = openWasm(modules, 'simd128', 1 << 20);
+    const shape: LinearCase = { rows: 16, tokens: 1, segments: [{ length: 16, weight: { bits: 4, block: 32, scale: 'f16', zero: 'min' }, act: a(8, 32) }] };
+    const p = placeLinear(backend.memory, BASE, shape, 5);
+    const { memory } = backend;
+    const data = memory.i32[(p.table + 28) >>> 2]!;
+    memory.u16[data >>> 1] = 0x3800; // s = 0.5
+    memory.u16[(data >>> 1) + 16] = 0xc000; // m = -2
+    for (let vector = 0; vector < 2; vector++) memory.u8.set([0x21, 0x43, 0x65, 0x87], data + 64 + vector * 64); // K 0..3: 1 3 5 7, K 4..7: 2 4 6 8
+    memory.i8.set([1, -1, 2, -2, 3, -3, 4, -4, 0, 0, 0, 0, 127, 0, 0, 0], p.codes);
+    memory.f32[p.scales >>> 2] = 0.25;
+    memory.i32[p.sums >>> 2] = 127;
+    backend.kernels.gemm(p.table, 1, p.codes, p.codesStride, p.scales, p.sums, p.blocks, p.out, 16, 1, 0, 1, 0, SCRATCH);
+    const dots = 1 - 3 + 2 * 5 - 2 * 7 + 3 * 2 - 3 * 4 + 4 * 6 - 4 * 8 + 127 * 2;
+    expect(memory.f32[p.out >>> 2]).toBe(0.25 * (0.5 * dots - 2 * 127));
+  });
+});
