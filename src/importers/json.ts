@@ -1,22 +1,19 @@
 import type { ByteDirectory } from '../core/bytes.ts';
 import { TetradError } from '../core/errors.ts';
+import { isObject, type JsonObject } from '../tokenizer/json.ts';
 
 /** Llama 3's `tokenizer.json` has 9 MB, Gemma's 33 MB. */
 const MAX_TEXT = 128 * 1024 * 1024;
 
-export type Json = Readonly<Record<string, unknown>>;
-
-export const isRecord = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** A JSON object from UTF-8; rejects with `invalid_file`. */
-export function parseJson(file: string, bytes: Uint8Array): Json {
+export function parseJson(file: string, bytes: Uint8Array): JsonObject {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
     throw new TetradError('invalid_file', `Cannot read ${file}: it is not JSON in UTF-8, needed a JSON object`, { cause });
   }
-  if (!isRecord(value)) throw new TetradError('invalid_file', `Cannot read ${file}: it holds another JSON value, needed a JSON object`);
+  if (!isObject(value)) throw new TetradError('invalid_file', `Cannot read ${file}: it holds another JSON value, needed a JSON object`);
   return value;
 }
 
@@ -33,10 +30,10 @@ export async function readWhole(dir: ByteDirectory, path: string, signal?: Abort
   }
 }
 
-export async function readJson(dir: ByteDirectory, path: string, signal?: AbortSignal): Promise<Json> {
+export async function readJson(dir: ByteDirectory, path: string, signal?: AbortSignal): Promise<JsonObject> {
   return parseJson(`${dir.name}/${path}`, await readWhole(dir, path, signal));
 }
 
 /** Null where there is no such file. */
-export const readOptionalJson = async (dir: ByteDirectory, path: string, signal?: AbortSignal): Promise<Json | null> =>
+export const readOptionalJson = async (dir: ByteDirectory, path: string, signal?: AbortSignal): Promise<JsonObject | null> =>
   (await dir.has(path)) ? readJson(dir, path, signal) : null;

@@ -21,6 +21,9 @@ export interface Checkpoint {
 export function weightStore(checkpoint: Checkpoint): WeightStore {
   const { arch, config, tensors, naming, provenance } = checkpoint;
   const interleaved = naming === 'gguf' && arch.ggufInterleaved;
+  if ((checkpoint.tokenizer.bos ?? 0) >= config.vocab) {
+    throw new TetradError('invalid_file', `Cannot import ${provenance.source}: its text begins with token ${checkpoint.tokenizer.bos}, needed one below ${config.vocab}`);
+  }
   const found = new Map<string, WeightTensor>();
   const known = new Set<string>();
   for (const expected of expectedTensors(arch, config)) {

@@ -1,35 +1,33 @@
 import type { TokenizerData } from '../core/tokenizer-data.ts';
-
-type Json = Readonly<Record<string, unknown>>;
+import { isObject, type JsonObject } from './json.ts';
 
 /** The JSON files of a Hugging Face directory, parsed; `chatTemplate` is the text of `chat_template.jinja`. */
 export interface HfTokenizerFiles {
-  readonly tokenizer: Json;
-  readonly tokenizerConfig: Json | null;
-  readonly generationConfig: Json | null;
+  readonly tokenizer: JsonObject;
+  readonly tokenizerConfig: JsonObject | null;
+  readonly generationConfig: JsonObject | null;
   readonly chatTemplate: string | null;
 }
 
-const isRecord = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
-const records = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(isRecord) : []);
+const records = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 const isId = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0;
 
 /** The id of a special token, given as text or as an `AddedToken` object. */
-function tokenId(tokenizer: Json, token: unknown): number | null {
-  const content = isRecord(token) ? token['content'] : token;
+function tokenId(tokenizer: JsonObject, token: unknown): number | null {
+  const content = isObject(token) ? token['content'] : token;
   if (typeof content !== 'string') return null;
   const added = records(tokenizer['added_tokens']).find((entry) => entry['content'] === content);
   if (isId(added?.['id'])) return added['id'];
   const model = tokenizer['model'];
-  const vocab = isRecord(model) ? model['vocab'] : null;
-  const id = isRecord(vocab) && Object.hasOwn(vocab, content) ? vocab[content] : null;
+  const vocab = isObject(model) ? model['vocab'] : null;
+  const id = isObject(vocab) && Object.hasOwn(vocab, content) ? vocab[content] : null;
   return isId(id) ? id : null;
 }
 
 /** Whether the post-processor puts a special token before a single text, as Llama 3's does. */
 function prependsSpecial(processor: unknown): boolean {
-  if (!isRecord(processor)) return false;
-  return records(processor['processors']).some(prependsSpecial) || isRecord(records(processor['single'])[0]?.['SpecialToken']);
+  if (!isObject(processor)) return false;
+  return records(processor['processors']).some(prependsSpecial) || isObject(records(processor['single'])[0]?.['SpecialToken']);
 }
 
 /** `chat_template` of `tokenizer_config.json`: Jinja source, or a list of named templates of which `default` is the one for chats. */

@@ -32,9 +32,14 @@ export class Cursor {
     return this.#limit - this.offset;
   }
 
+  /** Bytes in the window from here on. */
+  get held(): number {
+    return this.#bytes.length - this.#at;
+  }
+
   /** Brings the next `n` bytes into the window; `what` names them in the error. */
   async ahead(n: number, what: string): Promise<void> {
-    if (this.#at + n <= this.#bytes.length) return;
+    if (n <= this.held) return;
     if (n > this.left) this.fail(`${what} of ${n} bytes at ${this.offset} reaches beyond byte ${this.#limit}`);
     const start = this.offset;
     const bytes = new Uint8Array(Math.min(this.left, Math.max(n, WINDOW)));
@@ -74,9 +79,22 @@ export class Cursor {
     return Number(value);
   }
 
+  /** The next text if the window holds all of it, else null with nothing taken: long lists need no promise for each item. */
+  heldText(most: number): string | null {
+    if (this.held < 8) return null;
+    const length = Number(this.#view.getBigUint64(this.#at, true));
+    if (length > most || this.held < 8 + length) return null;
+    this.#at += 8;
+    return this.#decode(length);
+  }
+
   async text(what: string, most: number): Promise<string> {
     const length = await this.count(`the length of ${what}`, Math.min(most, this.left));
     await this.ahead(length, what);
+    return this.#decode(length);
+  }
+
+  #decode(length: number): string {
     const at = this.#take(length);
     return utf8.decode(this.#bytes.subarray(at, at + length));
   }

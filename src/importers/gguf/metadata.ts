@@ -41,8 +41,15 @@ async function readArray(cursor: Cursor, what: string, depth: number): Promise<u
   const scalar = SCALARS.get(type);
   const count = await cursor.count(`the length of ${what}`, Math.floor(cursor.left / (scalar?.bytes ?? 8)));
   const values: unknown[] = [];
-  for (let i = 0; i < count; i++) values.push(await readValue(cursor, type, what, depth));
+  for (let i = 0; i < count; i++) values.push(heldValue(cursor, type) ?? (await readValue(cursor, type, what, depth)));
   return values;
+}
+
+/** The next value if it lies in the window, else null with nothing taken. */
+function heldValue(cursor: Cursor, type: number): unknown {
+  if (type === STRING) return cursor.heldText(MAX_TEXT);
+  const scalar = SCALARS.get(type);
+  return scalar && scalar.bytes <= cursor.held ? scalar.read(cursor) : null;
 }
 
 async function readValue(cursor: Cursor, type: number, what: string, depth: number): Promise<unknown> {

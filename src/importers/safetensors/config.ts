@@ -1,9 +1,9 @@
 import { TetradError } from '../../core/errors.ts';
 import type { ArchRow } from '../../models/arch.ts';
 import type { ModelConfig, RopeConfig } from '../../models/config.ts';
+import { isObject, type JsonObject } from '../../tokenizer/json.ts';
 import { checkedConfig, LIMITS } from '../config-limits.ts';
 import { Fields } from '../fields.ts';
-import { isRecord, type Json } from '../json.ts';
 import { linearFactors, llama3Factors } from '../rope.ts';
 
 /** Factors of every `rope_type` there is a formula for. */
@@ -20,22 +20,22 @@ const ROPE_TYPES: Readonly<Record<string, (fields: Fields, headDim: number, thet
 };
 
 /** From `rope_parameters` (transformers 5) or `rope_scaling` with `rope_theta` beside it. */
-function ropeConfig(config: Json, fields: Fields, headDim: number, file: string): RopeConfig {
+function ropeConfig(config: JsonObject, fields: Fields, headDim: number, file: string): RopeConfig {
   const scaling = config['rope_parameters'] ?? config['rope_scaling'] ?? {};
-  if (!isRecord(scaling)) throw new TetradError('invalid_file', `Cannot read ${file}: its RoPE parameters are ${typeof scaling}, needed an object`);
+  if (!isObject(scaling)) throw new TetradError('invalid_file', `Cannot read ${file}: its RoPE parameters are ${typeof scaling}, needed an object`);
   const rope = new Fields(file, (key) => scaling[key]);
   const theta = rope.positive('rope_theta', fields.positive('rope_theta', 10000));
   rope.only('partial_rotary_factor', 1);
   const type = rope.text('rope_type', rope.text('type', 'default'));
   const factors = Object.hasOwn(ROPE_TYPES, type) ? ROPE_TYPES[type] : undefined;
-  if (!factors || Object.values(scaling).some(isRecord)) {
+  if (!factors || Object.values(scaling).some(isObject)) {
     throw new TetradError('unsupported_model', `Cannot import the model: its RoPE scaling is ${JSON.stringify(type)}, supported are ${Object.keys(ROPE_TYPES).join(', ')} for all layers`);
   }
   return { theta, factors: factors(rope, headDim, theta) };
 }
 
 /** The configuration in a Hugging Face `config.json`; `file` names it in errors, `name` is the model's if it has none. */
-export function hfConfig(config: Json, arch: ArchRow, file: string, name: string): ModelConfig {
+export function hfConfig(config: JsonObject, arch: ArchRow, file: string, name: string): ModelConfig {
   const fields = new Fields(file, (key) => config[key]);
   fields.only('hidden_act', 'silu');
   fields.only('attention_bias', false);

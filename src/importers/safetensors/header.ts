@@ -1,7 +1,8 @@
 import type { ByteSource } from '../../core/bytes.ts';
 import { TetradError } from '../../core/errors.ts';
+import { isObject } from '../../tokenizer/json.ts';
 import { BLOCK_TYPES, type BlockType } from '../blocks/table.ts';
-import { isRecord, parseJson } from '../json.ts';
+import { parseJson } from '../json.ts';
 import type { StoredTensor } from '../stored-tensor.ts';
 
 /** The limit of huggingface/safetensors. */
@@ -21,7 +22,7 @@ const isSize = (value: unknown): value is number => Number.isSafeInteger(value) 
 
 function tensorInfo(file: string, name: string, value: unknown): TensorInfo {
   const named = `Cannot read ${file}: tensor ${JSON.stringify(name)}`;
-  const { dtype, shape, data_offsets: offsets } = isRecord(value) ? value : {};
+  const { dtype, shape, data_offsets: offsets } = isObject(value) ? value : {};
   if (typeof dtype !== 'string' || !Array.isArray(shape) || !shape.every(isSize) || !Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
     throw new TetradError('invalid_file', `${named} is malformed, needed dtype, shape and data_offsets`);
   }

@@ -1,6 +1,7 @@
 import type { ByteDirectory, ByteSource } from '../../core/bytes.ts';
 import { TetradError } from '../../core/errors.ts';
-import { isRecord, readJson } from '../json.ts';
+import { isObject } from '../../tokenizer/json.ts';
+import { readJson } from '../json.ts';
 import type { StoredTensor } from '../stored-tensor.ts';
 import { readSafetensorsHeader } from './header.ts';
 
@@ -11,7 +12,7 @@ const INDEX = 'model.safetensors.index.json';
 async function readIndex(dir: ByteDirectory, signal?: AbortSignal): Promise<Map<string, string>> {
   const { weight_map: map } = await readJson(dir, INDEX, signal);
   const shards = new Map<string, string>();
-  for (const [name, shard] of Object.entries(isRecord(map) ? map : {})) {
+  for (const [name, shard] of Object.entries(isObject(map) ? map : {})) {
     if (typeof shard !== 'string' || !/^[\w.-]+\.safetensors$/.test(shard)) {
       throw new TetradError('invalid_file', `Cannot read ${dir.name}/${INDEX}: the shard of ${JSON.stringify(name)} is ${JSON.stringify(shard)}, needed a file name`);
     }
