@@ -1,8 +1,6 @@
 // e^x, bit for bit as `expF32` in src/core/numeric.ts: below -87 and for NaN 0, above 88 e^88.
 
-// @ts-ignore: decorator
-@inline
-export function exp4(x: v128): v128 {
+@inline export function exp4(x: v128): v128 {
   const c = f32x4.pmin(x, f32x4.splat(88));
   const n = f32x4.nearest(f32x4.mul(c, f32x4.splat(1.4426950408889634)));
   const r = f32x4.sub(f32x4.sub(c, f32x4.mul(n, f32x4.splat(0.693359375))), f32x4.mul(n, f32x4.splat(-2.12194440054690583e-4)));
@@ -17,8 +15,6 @@ export function exp4(x: v128): v128 {
   return v128.and(f32x4.mul(p, power), f32x4.ge(x, f32x4.splat(-87)));
 }
 
-// @ts-ignore: decorator
-@inline
-export function exp(x: f32): f32 {
+@inline export function exp(x: f32): f32 {
   return f32x4.extract_lane(exp4(f32x4.splat(x)), 0);
 }

@@ -4,32 +4,24 @@
 const REBIAS: f32 = 5.192296858534828e33;
 
 /** A half to f32; infinities and NaN become large finite numbers. */
-// @ts-ignore: decorator
-@inline
-export function f16ToF32(half: u32): f32 {
+@inline export function f16ToF32(half: u32): f32 {
   return copysign<f32>(reinterpret<f32>((half & 0x7fff) << 13) * REBIAS, reinterpret<f32>(half << 16));
 }
 
 /** Four halves in the low 16 bits of i32 lanes to f32. */
-// @ts-ignore: decorator
-@inline
-export function f16x4ToF32(halves: v128): v128 {
+@inline export function f16x4ToF32(halves: v128): v128 {
   const magnitude = v128.and(halves, i32x4.splat(0x7fff));
   const sign = i32x4.shl(v128.xor(halves, magnitude), 16);
   return v128.or(f32x4.mul(i32x4.shl(magnitude, 13), f32x4.splat(REBIAS)), sign);
 }
 
 /** Four consecutive halves in memory, as f32. */
-// @ts-ignore: decorator
-@inline
-export function loadF16x4(address: usize): v128 {
+@inline export function loadF16x4(address: usize): v128 {
   return f16x4ToF32(v128.load_ext<u16>(address));
 }
 
 /** f32 to halves in the low 16 bits of i32 lanes: ties to even, saturates at 65504, NaN gives 0. */
-// @ts-ignore: decorator
-@inline
-export function f32x4ToF16(x: v128): v128 {
+@inline export function f32x4ToF16(x: v128): v128 {
   const magnitude = v128.and(x, i32x4.splat(0x7fffffff));
   const sign = v128.and(i32x4.shr_u(x, 16), i32x4.splat(0x8000));
   const odd = v128.and(i32x4.shr_u(magnitude, 13), i32x4.splat(1));

@@ -1,0 +1,50 @@
+import { KEY_GROUP, PAGE, VALUE_GROUP } from '../../src/formats/descriptor';
+import { f16ToF32 } from '../lib/f16';
+import { widenI8x4, widenU8x4 } from '../lib/widen';
+
+/*
+ * One head of a quantised page to the f32 tile that attention reads: keys [D][64], values [64][D]
+ * (layouts: src/formats/kv-layout.ts; formulas: src/backends/reference/kv-tile.ts).
+ */
+
+export function kv_tile_i8h_f32_simd128(page: usize, headDim: i32, keys: usize, values: usize): void {
+  const part = <usize>headDim * PAGE, scales = page + 2 * part;
+  for (let c = page, end = page + part; c < end; c += PAGE) {
+    for (let t: usize = 0; t < <usize>PAGE; t += 4, keys += 16) {
+      v128.store(keys, f32x4.mul(f32x4.convert_i32x4_s(widenI8x4(c + t)), v128.load(scales + (t << 2))));
+    }
+  }
+  let code = page + part;
+  for (let scale = scales + 4 * PAGE, last = scale + 4 * PAGE; scale < last; scale += 4) {
+    const s = v128.load32_splat(scale);
+    for (let end = code + <usize>headDim; code < end; code += 4, values += 16) {
+      v128.store(values, f32x4.mul(f32x4.convert_i32x4_s(widenI8x4(code)), s));
+    }
+  }
+}
+
+/** Expands `length` bytes (a multiple of 4): low nibbles to `low`, high nibbles to `high`, each with its f16 pair (scale, minimum). */
+@inline function expand(codes: usize, length: usize, lowPair: usize, highPair: usize, low: usize, high: usize): void {
+  const nibble = i32x4.splat(15);
+  const s0 = f32x4.splat(f16ToF32(load<u16>(lowPair))), m0 = f32x4.splat(f16ToF32(load<u16>(lowPair, 2)));
+  const s1 = f32x4.splat(f16ToF32(load<u16>(highPair))), m1 = f32x4.splat(f16ToF32(load<u16>(highPair, 2)));
+  for (let end = codes + length; codes < end; codes += 4, low += 16, high += 16) {
+    const pairs = widenU8x4(codes);
+    v128.store(low, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.and(pairs, nibble)), s0), m0));
+    v128.store(high, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_u(pairs, 4)), s1), m1));
+  }
+}
+
+export function kv_tile_u4_f32_simd128(page: usize, headDim: i32, keys: usize, values: usize): void {
+  const half = <usize>headDim >> 1, groups = (half + VALUE_GROUP - 1) / VALUE_GROUP;
+  let pair = page + <usize>headDim * PAGE, code = page;
+  for (const end = page + <usize>headDim * KEY_GROUP; code < end; code += KEY_GROUP, pair += 8, keys += 4 * PAGE) {
+    expand(code, KEY_GROUP, pair, pair + 4, keys, keys + 4 * KEY_GROUP);
+  }
+  for (let t = 0; t < PAGE; t++, pair += 8 * groups, code += half, values += half << 3) {
+    for (let from: usize = 0, p = pair; from < half; from += VALUE_GROUP, p += 4) {
+      const low = values + (from << 2);
+      expand(code + from, min<usize>(VALUE_GROUP, half - from), p, p + 4 * groups, low, low + (half << 2));
+    }
+  }
+}
