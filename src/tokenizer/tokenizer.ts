@@ -115,6 +115,11 @@ export class Tokenizer {
     return this.#texts[id];
   }
 
+  /** All control tokens as text. */
+  specialTexts(): string[] {
+    return [...this.#added.values()].filter((token) => token.special).map((token) => token.content);
+  }
+
   /** A control token, such as the end of a turn. */
   isSpecial(id: number): boolean {
     return this.#added.get(id)?.special === true;
