@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { ATTENTION_SCRATCH, type Kernels, type LinearMemory } from '../../src/backends/backend.ts';
+import { expF32 } from '../../src/core/numeric.ts';
 import { PAGE } from '../../src/formats/descriptor.ts';
 import { FILL_NAMES, expectSame, fillF32, pair, type Fill } from '../support/kernels.ts';
+import { lcg } from '../support/linear.ts';
 
 const SCRATCH = 256;
 const STATE = 4096;
@@ -9,7 +11,6 @@ const TILES = 8192;
 const Q = 1 << 18;
 const OUT = Q + (1 << 18);
 const BYTES = OUT + (1 << 18);
-const f32Bytes = 4;
 
 interface Shape {
   readonly headDim: number;
@@ -20,8 +21,8 @@ interface Shape {
 }
 
 const visibleAt = (s: Shape, t: number): number => Math.min(PAGE, s.visible + t * s.causal);
-const keysAt = (page: number, headDim: number): number => TILES + 2 * page * PAGE * headDim * f32Bytes;
-const valuesAt = (page: number, headDim: number): number => keysAt(page, headDim) + PAGE * headDim * f32Bytes;
+const keysAt = (page: number, headDim: number): number => TILES + 2 * page * PAGE * headDim * 4;
+const valuesAt = (page: number, headDim: number): number => keysAt(page, headDim) + PAGE * headDim * 4;
 const strideOf = (s: Shape): number => s.group * s.headDim + 4;
 
 /** Queries, and tiles of which only the tokens that some query sees hold numbers. */
@@ -69,6 +70,22 @@ describe('attentionPage() and attentionFinish()', () => {
     for (let visible = 1; visible <= PAGE; visible++) expectReference({ headDim: 24, tokens: 1, group: 3, visible, causal: 0 }, 'random');
     expectReference({ headDim: 16, tokens: 64, group: 2, visible: 1, causal: 1 }, 'random');
     expectReference({ headDim: 16, tokens: 64, group: 1, visible: 40, causal: 1 }, 'mixed');
+  });
+
+  it('weigh tokens by exactly expF32(score - maximum)', () => {
+    const headDim = PAGE;
+    const { memory, kernels } = pair(BYTES).wasm;
+    const { f32 } = memory;
+    const [keys, values] = [keysAt(0, headDim) / 4, valuesAt(0, headDim) / 4];
+    const random = lcg(11);
+    f32[Q / 4] = 1; // the score of a token is its first key
+    for (let t = 0; t < PAGE; t++) f32[values + t * headDim + t] = 1;
+    for (let round = 0; round < 300; round++) {
+      for (let t = 0; t < PAGE; t++) f32[keys + t] = t === 0 ? 40 : 40 - random() * 90;
+      kernels.attentionPage(Q, headDim, OUT, headDim, STATE, 1, 1, headDim, keys * 4, values * 4, PAGE, 0, 1, 1, SCRATCH);
+      const want = Array.from({ length: PAGE }, (_, t) => expF32(Math.fround(f32[keys + t]! - 40)));
+      expect([...f32.subarray(OUT / 4, OUT / 4 + PAGE)]).toEqual(want);
+    }
   });
 
   it.each(['random', 'constant', 'one-hot', 'tiny', 'mixed'] satisfies Fill[])('give softmax(q K / sqrt(d)) V as computed in f64: %s', (kind) => {
