@@ -3,6 +3,11 @@ import type { ActFormat, FloatFormat, WeightFormat } from '../formats/number-for
 import type { ModelConfig } from './config.ts';
 import type { TokenizerData } from '../core/tokenizer-data.ts';
 
+/** Version of the manifest and of the image's layout; readers accept every older one. */
+export const FORMAT_VERSION = 1;
+/** Every array of an image starts at a multiple of this many bytes. */
+export const IMAGE_ALIGNMENT = 64;
+
 /** Where an array lies in the image: bytes from its start, 64-byte aligned. */
 export interface ArrayRef {
   readonly offset: number;

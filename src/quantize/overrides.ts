@@ -1,0 +1,40 @@
+import { TetradError } from '../core/errors.ts';
+import { parseRecipe, type Recipe } from './recipe.ts';
+
+const fail = (setting: string, problem: string): never => {
+  throw new TetradError('invalid_recipe', `Cannot apply ${JSON.stringify(setting.slice(0, 100))}: ${problem}`);
+};
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+
+/** A JSON value, or the text itself: `0.5`, `{"bits":32}`, `u8`. */
+function valueOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * A recipe with fields replaced: `weight.block=64`, `split.0.share=0.5`. Paths must exist (an index one past the end of a list appends);
+ * throws `invalid_recipe` otherwise, or where the result is no valid recipe.
+ */
+export function withOverrides(recipe: Recipe, settings: readonly string[]): Recipe {
+  const copy: unknown = structuredClone(recipe);
+  for (const setting of settings) {
+    const equals = setting.indexOf('=');
+    if (equals < 1) fail(setting, 'there is no "path=value" in it');
+    const path = setting.slice(0, equals).split('.');
+    const last = path.pop()!;
+    let target: unknown = copy;
+    const enter = (key: string, appends: boolean): Record<string, unknown> => {
+      if (isObject(target) && (Object.hasOwn(target, key) || (appends && Array.isArray(target) && key === String(target.length)))) return target;
+      const known = isObject(target) && Object.keys(target).length > 0 ? `one of ${Object.keys(target).join(', ')}` : 'no field';
+      return fail(setting, `there is no ${JSON.stringify(key)}, needed is ${known}`);
+    };
+    for (const key of path) target = enter(key, false)[key];
+    enter(last, true)[last] = valueOf(setting.slice(equals + 1));
+  }
+  return parseRecipe(copy);
+}

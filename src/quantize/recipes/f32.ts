@@ -1,0 +1,13 @@
+/** No quantisation: the reference that all others are compared with. */
+export const f32 = {
+  name: 'f32',
+  description: 'f32 weights, activations and KV cache',
+  paper: null,
+  transforms: [],
+  split: [],
+  rounding: 'nearest',
+  weight: { bits: 32 },
+  act: { bits: 32 },
+  kv: 32,
+  sites: [],
+};
