@@ -11,10 +11,6 @@ export class Fields {
     this.#get = get;
   }
 
-  has(key: string): boolean {
-    return (this.#get(key) ?? null) !== null;
-  }
-
   #value<T>(key: string, fallback: T | undefined, wanted: string, fits: (value: unknown) => value is T): T {
     const value = this.#get(key) ?? fallback;
     if (fits(value)) return value;
@@ -43,7 +39,9 @@ export class Fields {
 
   /** Rejects with `unsupported_model` unless `key` is absent or has this value: the only one that the decoder computes. */
   only(key: string, value: unknown): void {
-    if (!this.has(key) || this.#get(key) === value) return;
-    throw new TetradError('unsupported_model', `Cannot import the model: "${key}" of ${this.#file} is ${JSON.stringify(this.#get(key))?.slice(0, 80)}, supported is ${value}`);
+    const found = this.#get(key) ?? value;
+    if (found === value) return;
+    const shown = typeof found === 'object' ? 'a list or an object' : JSON.stringify(String(found)).slice(0, 80);
+    throw new TetradError('unsupported_model', `Cannot import the model: "${key}" of ${this.#file} is ${shown}, supported is ${String(value)}`);
   }
 }

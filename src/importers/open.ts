@@ -13,7 +13,7 @@ import { readSafetensors } from './safetensors/shards.ts';
 import { weightStore } from './store.ts';
 
 /** The last part of a path or URL. */
-const baseName = (path: string): string => path.split(/[\\/]/).filter(Boolean).at(-1) ?? path;
+const baseName = (path: string): string => path.split(/[\\/]/).findLast((part) => part !== '') ?? path;
 
 const closeAll = async (sources: readonly ByteSource[]): Promise<void> => {
   for (const source of sources) await source.close?.();
@@ -43,7 +43,7 @@ export function openGguf(source: ByteSource, signal?: AbortSignal): Promise<Weig
       throw new TetradError('unsupported_model', `Cannot import ${source.name}: it is one part of several, needed a GGUF file that holds the whole model`);
     }
     const file = baseName(source.name);
-    const config = await ggufConfig(header, arch, source.name, signal);
+    const config = await ggufConfig(header, arch, source.name, file, signal);
     const tokenizer = tokenizerFromGguf(metadata);
     const provenance = { source: file, format: 'gguf', license: general.text('license', '') || null } as const;
     return weightStore({ arch, config, tokenizer, provenance, tensors, naming: 'gguf', close: () => closeAll([source]) });

@@ -1,5 +1,5 @@
 import type { TokenizerData } from '../core/tokenizer-data.ts';
-import { TetradError } from '../core/errors.ts';
+import { TetradError, type ErrorCode } from '../core/errors.ts';
 import { expectedTensors, type ArchRow } from '../models/arch.ts';
 import type { ModelConfig } from '../models/config.ts';
 import type { Provenance, WeightStore, WeightTensor } from '../models/weights.ts';
@@ -20,25 +20,26 @@ export interface Checkpoint {
 /** Brings a checkpoint's tensors under canonical names; rejects a checkpoint with a tensor too few, too many or of another shape. */
 export function weightStore(checkpoint: Checkpoint): WeightStore {
   const { arch, config, tensors, naming, provenance } = checkpoint;
+  const refused = (code: ErrorCode, found: string): TetradError => new TetradError(code, `Cannot import ${provenance.source}: ${found}`);
   const interleaved = naming === 'gguf' && arch.ggufInterleaved;
   if ((checkpoint.tokenizer.bos ?? 0) >= config.vocab) {
-    throw new TetradError('invalid_file', `Cannot import ${provenance.source}: its text begins with token ${checkpoint.tokenizer.bos}, needed one below ${config.vocab}`);
+    throw refused('invalid_file', `its text begins with token ${checkpoint.tokenizer.bos}, needed one below ${config.vocab}`);
   }
   const found = new Map<string, WeightTensor>();
   const known = new Set<string>();
   for (const expected of expectedTensors(arch, config)) {
     const name = expected[naming];
     const stored = tensors.get(name);
-    if (!stored) throw new TetradError('missing_tensor', `Cannot import ${provenance.source}: it has no tensor "${name}"`);
+    if (!stored) throw refused('missing_tensor', `it has no tensor "${name}"`);
     if (stored.rows !== expected.rows || stored.cols !== expected.cols) {
-      throw new TetradError('invalid_file', `Cannot import ${provenance.source}: tensor "${name}" has the shape [${stored.rows}, ${stored.cols}], needed [${expected.rows}, ${expected.cols}]`);
+      throw refused('invalid_file', `tensor "${name}" has the shape [${stored.rows}, ${stored.cols}], needed [${expected.rows}, ${expected.cols}]`);
     }
     known.add(name);
     found.set(expected.name, weightTensor(expected.name, stored, interleaved && expected.rotary ? config.headDim : null));
   }
   for (const name of tensors.keys()) {
     if (known.has(name) || arch.ignored.test(name)) continue;
-    throw new TetradError('unsupported_model', `Cannot import ${provenance.source}: tensor ${JSON.stringify(name)} has no place in the ${arch.id} architecture`);
+    throw refused('unsupported_model', `tensor ${JSON.stringify(name)} has no place in the ${arch.id} architecture`);
   }
   return {
     config,

@@ -14,7 +14,7 @@ const UNUSED = 5;
 const BYTE = 6;
 
 /** Control tokens that end a turn or a text in the chat formats of llama.cpp; files often name only one of their two as `eos`. */
-const END_TOKENS: ReadonlySet<string> = new Set([
+export const END_TOKENS: ReadonlySet<string> = new Set([
   '<|endoftext|>', '<|end_of_text|>', '<|im_end|>', '<|eot_id|>', '<|eom_id|>', '<|end|>', '<end_of_turn>', '<EOT>',
 ]);
 const MAX_TOKENS = 2 ** 22;

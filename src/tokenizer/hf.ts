@@ -1,4 +1,5 @@
 import type { TokenizerData } from '../core/tokenizer-data.ts';
+import { END_TOKENS } from './gguf-vocab.ts';
 import { isObject, type JsonObject } from './json.ts';
 
 /** The JSON files of a Hugging Face directory, parsed; `chatTemplate` is the text of `chat_template.jinja`. */
@@ -37,13 +38,17 @@ function configuredTemplate(value: unknown): string | null {
   return typeof template === 'string' ? template : null;
 }
 
-/** What a Hugging Face directory says about text. A separate template file wins over the one in `tokenizer_config.json`, as in transformers. */
+/**
+ * What a Hugging Face directory says about text. Ends are those it names and the special tokens that end a turn in a GGUF file too,
+ * so that one model stops alike from either. A template file wins over `tokenizer_config.json`, as in transformers.
+ */
 export function tokenizerFromHf({ tokenizer, tokenizerConfig, generationConfig, chatTemplate }: HfTokenizerFiles): TokenizerData {
   const config = tokenizerConfig ?? {};
   const generation = generationConfig ?? {};
   const bosId = generation['bos_token_id'];
   const bos = tokenId(tokenizer, config['bos_token']) ?? (isId(bosId) ? bosId : null);
-  const eos = new Set([tokenId(tokenizer, config['eos_token']), generation['eos_token_id']].flat().filter(isId));
+  const ends = records(tokenizer['added_tokens']).filter((token) => token['special'] === true && END_TOKENS.has(String(token['content'])));
+  const eos = new Set([tokenId(tokenizer, config['eos_token']), generation['eos_token_id'], ends.map((token) => token['id'])].flat().filter(isId));
   const addBos = typeof config['add_bos_token'] === 'boolean' ? config['add_bos_token'] : prependsSpecial(tokenizer['post_processor']);
   return { tokenizer, bos, eos: [...eos], addBos: addBos && bos !== null, chatTemplate: chatTemplate ?? configuredTemplate(config['chat_template']) };
 }

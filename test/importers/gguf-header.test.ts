@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { readGgufHeader } from '../../src/importers/gguf/header.ts';
 import { bytesSource } from '../support/bytes.ts';
-import { array, concat, f32, float, string, strings, text, tinyMetadata, tinyTensors, u32, u64, uint, VALUE, writeGguf, type TestGguf } from '../support/gguf.ts';
+import {
+  array, concat, f32, float, string, strings, text, tinyMetadata, tinyTensors, u32, u64, uint, VALUE, writeGguf, type TestGguf,
+} from '../support/gguf.ts';
 
 const read = (file: TestGguf) => readGgufHeader(bytesSource(writeGguf(file)));
 const tensor = { name: 't', dims: [4, 2], type: 0, data: f32(0, 1, 2, 3, 4, 5, 6, 7) };

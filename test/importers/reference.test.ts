@@ -19,7 +19,9 @@ describe.each(files)('%s', (path) => {
   it.skipIf(!present)('openGguf() gives the tensors that PyPI gguf gives, in rotate-half order', async () => {
     const store = await openGguf(await fileSource(path));
     const { config, tokenizer, provenance } = store;
-    expect(config).toMatchObject({ arch: 'llama', layers: 30, hidden: 576, heads: 9, kvHeads: 3, headDim: 64, ffn: 1536, vocab: 49152, context: 8192, tied: true });
+    expect(config).toMatchObject({
+      arch: 'llama', layers: 30, hidden: 576, heads: 9, kvHeads: 3, headDim: 64, ffn: 1536, vocab: 49152, context: 8192, tied: true,
+    });
     expect(config.rope).toEqual({ theta: 100000, factors: null });
     expect(provenance).toEqual({ source: basename(path), format: 'gguf', license: 'apache-2.0' });
     expect([tokenizer.bos, tokenizer.eos.includes(2), tokenizer.chatTemplate?.slice(0, 6)]).toEqual([1, true, '{% for']);

@@ -23,7 +23,15 @@ export interface TestGguf {
   readonly entryCount?: number | bigint;
 }
 
-export const concat = (...parts: readonly Uint8Array[]): Uint8Array => Uint8Array.from(parts.flatMap((part) => [...part]));
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
 
 function little(bytes: number, write: (view: DataView) => void): Uint8Array {
   const view = new DataView(new ArrayBuffer(bytes));

@@ -18,7 +18,8 @@ function sameForAllLayers(key: string, value: unknown): unknown {
 async function ropeFactors(header: GgufHeader, fields: Fields, headDim: number, signal?: AbortSignal): Promise<readonly number[] | null> {
   const type = fields.text('rope.scaling.type', 'linear');
   if (type !== 'none' && type !== 'linear') {
-    throw new TetradError('unsupported_model', `Cannot import the model: its RoPE scaling is ${JSON.stringify(type)}, supported are none, linear and Llama 3's`);
+    const supported = "none, linear and Llama 3's";
+    throw new TetradError('unsupported_model', `Cannot import the model: its RoPE scaling is ${JSON.stringify(type)}, supported are ${supported}`);
   }
   const factor = fields.positive('rope.scaling.factor', fields.positive('rope.scale_linear', 1));
   const linear = type === 'none' ? null : linearFactors(headDim, factor);
@@ -34,8 +35,11 @@ async function ropeFactors(header: GgufHeader, fields: Fields, headDim: number, 
   return Array.from(divisors, (value) => value * (linear?.[0] ?? 1));
 }
 
-/** The configuration that a GGUF header describes. Vocabulary and tying follow from the tensors that are there. */
-export async function ggufConfig(header: GgufHeader, arch: ArchRow, file: string, signal?: AbortSignal): Promise<ModelConfig> {
+/**
+ * The configuration that a GGUF header describes; `file` names it in errors, `name` is the model's if it has none.
+ * Vocabulary and tying follow from the tensors that are there.
+ */
+export async function ggufConfig(header: GgufHeader, arch: ArchRow, file: string, name: string, signal?: AbortSignal): Promise<ModelConfig> {
   const { metadata, tensors } = header;
   const general = new Fields(file, (key) => metadata.get(`general.${key}`));
   const prefix = general.text('architecture');
@@ -44,7 +48,7 @@ export async function ggufConfig(header: GgufHeader, arch: ArchRow, file: string
   if (!embed) throw new TetradError('missing_tensor', `Cannot import ${file}: it has no tensor "token_embd.weight"`);
   const hidden = fields.integer('embedding_length', LIMITS.width);
   const heads = fields.integer('attention.head_count', LIMITS.heads);
-  const headDim = fields.integer('attention.key_length', LIMITS.headDim, fields.has('rope.dimension_count') ? fields.integer('rope.dimension_count', LIMITS.headDim) : hidden / heads);
+  const headDim = fields.integer('attention.key_length', LIMITS.headDim, hidden / heads);
   fields.only('attention.value_length', headDim);
   fields.only('rope.dimension_count', headDim);
   fields.only('rope.scaling.attn_factor', 1);
@@ -52,7 +56,7 @@ export async function ggufConfig(header: GgufHeader, arch: ArchRow, file: string
   const context = fields.integer('context_length', LIMITS.context);
   return checkedConfig({
     arch: arch.id,
-    name: general.text('name', file),
+    name: general.text('name', name),
     layers: fields.integer('block_count', LIMITS.layers),
     hidden,
     heads,

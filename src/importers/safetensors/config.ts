@@ -29,7 +29,8 @@ function ropeConfig(config: JsonObject, fields: Fields, headDim: number, file: s
   const type = rope.text('rope_type', rope.text('type', 'default'));
   const factors = Object.hasOwn(ROPE_TYPES, type) ? ROPE_TYPES[type] : undefined;
   if (!factors || Object.values(scaling).some(isObject)) {
-    throw new TetradError('unsupported_model', `Cannot import the model: its RoPE scaling is ${JSON.stringify(type)}, supported are ${Object.keys(ROPE_TYPES).join(', ')} for all layers`);
+    const supported = `${Object.keys(ROPE_TYPES).join(', ')} for all layers`;
+    throw new TetradError('unsupported_model', `Cannot import the model: its RoPE scaling is ${JSON.stringify(type)}, supported are ${supported}`);
   }
   return { theta, factors: factors(rope, headDim, theta) };
 }

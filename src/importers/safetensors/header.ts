@@ -18,12 +18,13 @@ interface TensorInfo {
   readonly end: number;
 }
 
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+const isSizes = (value: unknown): value is number[] => Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 
 function tensorInfo(file: string, name: string, value: unknown): TensorInfo {
   const named = `Cannot read ${file}: tensor ${JSON.stringify(name)}`;
   const { dtype, shape, data_offsets: offsets } = isObject(value) ? value : {};
-  if (typeof dtype !== 'string' || !Array.isArray(shape) || !shape.every(isSize) || !Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
+  const sized = isSizes(shape) && isSizes(offsets) && offsets.length === 2;
+  if (typeof dtype !== 'string' || !sized) {
     throw new TetradError('invalid_file', `${named} is malformed, needed dtype, shape and data_offsets`);
   }
   const type = types.get(dtype);
@@ -31,7 +32,7 @@ function tensorInfo(file: string, name: string, value: unknown): TensorInfo {
     throw new TetradError('unsupported_type', `${named} has type ${JSON.stringify(dtype).slice(0, 80)}, supported are ${[...types.keys()].join(', ')}`);
   }
   const [begin, end] = offsets as [number, number];
-  const bytes = shape.reduce((product: number, dim: number) => product * dim, type.bytes);
+  const bytes = shape.reduce((product, dim) => product * dim, type.bytes);
   if (end - begin !== bytes) {
     throw new TetradError('invalid_file', `${named} takes ${end - begin} bytes, needed ${bytes} for ${dtype} of shape [${shape}]`);
   }
@@ -43,7 +44,8 @@ function tensorInfo(file: string, name: string, value: unknown): TensorInfo {
  * Format: huggingface/safetensors, README.md. Rejects with `invalid_file` or `unsupported_type`.
  */
 export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSignal): Promise<Map<string, StoredTensor>> {
-  const invalid = (found: string): TetradError => new TetradError('invalid_file', `Cannot read ${source.name}: ${found}, needed a well-formed safetensors file`);
+  const invalid = (found: string): TetradError =>
+    new TetradError('invalid_file', `Cannot read ${source.name}: ${found}, needed a well-formed safetensors file`);
   if (source.size < 8) throw invalid(`it has ${source.size} bytes`);
   const prefix = new Uint8Array(8);
   await source.read(0, prefix, signal);

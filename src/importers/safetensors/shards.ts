@@ -14,7 +14,8 @@ async function readIndex(dir: ByteDirectory, signal?: AbortSignal): Promise<Map<
   const shards = new Map<string, string>();
   for (const [name, shard] of Object.entries(isObject(map) ? map : {})) {
     if (typeof shard !== 'string' || !/^[\w.-]+\.safetensors$/.test(shard)) {
-      throw new TetradError('invalid_file', `Cannot read ${dir.name}/${INDEX}: the shard of ${JSON.stringify(name)} is ${JSON.stringify(shard)}, needed a file name`);
+      const found = `the shard of ${JSON.stringify(name)} is ${JSON.stringify(shard)}`;
+      throw new TetradError('invalid_file', `Cannot read ${dir.name}/${INDEX}: ${found}, needed a file name`);
     }
     shards.set(name, shard);
   }

@@ -28,7 +28,8 @@ export async function fileSource(path: string): Promise<ByteSource> {
       for (let done = 0; done < target.length; ) {
         signal?.throwIfAborted();
         const { bytesRead } = await handle.read(target, done, target.length - done, offset + done).catch(failed);
-        if (bytesRead === 0) throw new TetradError('invalid_file', `Cannot read ${path}: it ends at byte ${offset + done}, needed ${target.length - done} more`);
+        const missing = target.length - done;
+        if (bytesRead === 0) throw new TetradError('invalid_file', `Cannot read ${path}: it ends at byte ${offset + done}, needed ${missing} more`);
         done += bytesRead;
       }
     },
