@@ -19,10 +19,10 @@ export function kv_append_f32_simd128(
   }
 }
 
-/** Largest magnitude of `bytes / 4` values, a multiple of 4. */
+/** Largest magnitude of `bytes / 4` values, a multiple of 4. Magnitudes compare as integers, which is one instruction and keeps NaN on top. */
 @inline function absmax(x: usize, bytes: usize): f32 {
-  let peak = f32x4.splat(0);
-  for (let end = x + bytes; x < end; x += 16) peak = f32x4.max(peak, f32x4.abs(v128.load(x)));
+  let peak = i32x4.splat(0);
+  for (let end = x + bytes; x < end; x += 16) peak = i32x4.max_s(peak, f32x4.abs(v128.load(x)));
   return horizontalMax(peak);
 }
 

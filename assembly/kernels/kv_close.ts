@@ -1,6 +1,5 @@
 import { KEY_GROUP, PAGE, VALUE_GROUP } from '../../src/formats/descriptor';
 import { f16x4ToF32, f32x4ToF16 } from '../lib/f16';
-import { horizontalMax } from '../lib/reduce';
 import { widenI8x4 } from '../lib/widen';
 
 /*
@@ -13,21 +12,15 @@ import { widenI8x4 } from '../lib/widen';
   return f32x4.mul(f32x4.convert_i32x4_s(widenI8x4(codes + i)), perLane ? v128.load(scales + (i << 2)) : v128.load32_splat(scales));
 }
 
-/** Finds a group's parameters and stores them at `pair` as halves (scale, minimum). Returns the rounded scale in lane 0, the minimum in lane 1. */
-@inline function parameters(codes: usize, scales: usize, length: usize, perLane: bool, pair: usize): v128 {
-  let low = f32x4.splat(f32.POSITIVE_INFINITY), high = f32x4.splat(f32.NEGATIVE_INFINITY);
-  for (let i: usize = 0; i < length; i += 4) {
-    const x = valuesAt(codes, scales, i, perLane);
-    low = f32x4.min(low, x);
-    high = f32x4.max(high, x);
-  }
-  const minimumHalf = f32x4ToF16(f32x4.splat(-horizontalMax(f32x4.neg(low))));
-  const minimum = f16x4ToF32(minimumHalf);
-  const range = f32x4.max(f32x4.splat(0), f32x4.sub(f32x4.splat(horizontalMax(high)), minimum));
-  const scaleHalf = f32x4ToF16(f32x4.div(range, f32x4.splat(15)));
-  v128.store_lane<u16>(pair, scaleHalf, 0);
-  v128.store_lane<u16>(pair, minimumHalf, 0, 2);
-  return v128.shuffle<f32>(f16x4ToF32(scaleHalf), minimum, 0, 4, 0, 4);
+/** The extremes of two groups: x's in lane 0, y's in lane 1. */
+@inline function lowest(x: v128, y: v128): v128 {
+  const halves = f32x4.min(v128.shuffle<f32>(x, y, 0, 4, 1, 5), v128.shuffle<f32>(x, y, 2, 6, 3, 7));
+  return f32x4.min(halves, v128.shuffle<f32>(halves, halves, 2, 3, 0, 1));
+}
+
+@inline function highest(x: v128, y: v128): v128 {
+  const halves = f32x4.max(v128.shuffle<f32>(x, y, 0, 4, 1, 5), v128.shuffle<f32>(x, y, 2, 6, 3, 7));
+  return f32x4.max(halves, v128.shuffle<f32>(halves, halves, 2, 3, 0, 1));
 }
 
 /** Four codes in i32 lanes. */
@@ -36,20 +29,32 @@ import { widenI8x4 } from '../lib/widen';
   return i32x4.max_s(i32x4.min_s(code, i32x4.splat(15)), i32x4.splat(0));
 }
 
-@inline function inverseOf(scale: f32): v128 { return f32x4.splat(scale > 0 ? 1 / scale : 0); }
-
-/** Two groups into the low and high nibbles of `length` bytes. */
+/** Two groups into the low and high nibbles of `length` bytes. Both pass through the vectors of parameters together, in lanes 0 and 1. */
 @inline function closePair(
   low: usize, high: usize, lowScales: usize, highScales: usize, length: usize, perLane: bool, bytes: usize, lowPair: usize, highPair: usize,
 ): void {
-  const p = parameters(low, lowScales, length, perLane, lowPair), q = parameters(high, highScales, length, perLane, highPair);
-  const pInverse = inverseOf(f32x4.extract_lane(p, 0)), qInverse = inverseOf(f32x4.extract_lane(q, 0));
-  const pMinimum = v128.shuffle<f32>(p, p, 1, 1, 1, 1), qMinimum = v128.shuffle<f32>(q, q, 1, 1, 1, 1);
+  let x = valuesAt(low, lowScales, 0, perLane), y = valuesAt(high, highScales, 0, perLane);
+  let xLow = x, xHigh = x, yLow = y, yHigh = y;
+  for (let i: usize = 4; i < length; i += 4) {
+    x = valuesAt(low, lowScales, i, perLane);
+    y = valuesAt(high, highScales, i, perLane);
+    xLow = f32x4.min(xLow, x); xHigh = f32x4.max(xHigh, x);
+    yLow = f32x4.min(yLow, y); yHigh = f32x4.max(yHigh, y);
+  }
+  const minimumHalf = f32x4ToF16(lowest(xLow, yLow)), minimum = f16x4ToF32(minimumHalf);
+  const range = f32x4.max(f32x4.splat(0), f32x4.sub(highest(xHigh, yHigh), minimum));
+  const scaleHalf = f32x4ToF16(f32x4.div(range, f32x4.splat(15))), scale = f16x4ToF32(scaleHalf);
+  const inverse = v128.and(f32x4.div(f32x4.splat(1), scale), f32x4.gt(scale, f32x4.splat(0)));
+  const halves = v128.or(scaleHalf, i32x4.shl(minimumHalf, 16));
+  v128.store_lane<u32>(lowPair, halves, 0);
+  v128.store_lane<u32>(highPair, halves, 1);
+  const xMinimum = v128.shuffle<f32>(minimum, minimum, 0, 0, 0, 0), xInverse = v128.shuffle<f32>(inverse, inverse, 0, 0, 0, 0);
+  const yMinimum = v128.shuffle<f32>(minimum, minimum, 1, 1, 1, 1), yInverse = v128.shuffle<f32>(inverse, inverse, 1, 1, 1, 1);
   for (let i: usize = 0; i < length; i += 4) {
-    const a = quantise(valuesAt(low, lowScales, i, perLane), pMinimum, pInverse);
-    const b = quantise(valuesAt(high, highScales, i, perLane), qMinimum, qInverse);
-    const words = v128.or(a, i32x4.shl(b, 4)), halves = i16x8.narrow_i32x4_s(words, words);
-    v128.store_lane<u32>(bytes + i, i8x16.narrow_i16x8_u(halves, halves), 0);
+    x = quantise(valuesAt(low, lowScales, i, perLane), xMinimum, xInverse);
+    y = quantise(valuesAt(high, highScales, i, perLane), yMinimum, yInverse);
+    const words = v128.or(x, i32x4.shl(y, 4)), shorts = i16x8.narrow_i32x4_s(words, words);
+    v128.store_lane<u32>(bytes + i, i8x16.narrow_i16x8_u(shorts, shorts), 0);
   }
 }
 

@@ -23,15 +23,26 @@ export function kv_tile_i8h_f32_simd128(page: usize, headDim: i32, keys: usize, 
   }
 }
 
+/** Four codes in i32 lanes to f32. */
+@inline function value(codes: v128, s: v128, m: v128): v128 { return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(codes), s), m); }
+
 /** Expands `length` bytes (a multiple of 4): low nibbles to `low`, high nibbles to `high`, each with its f16 pair (scale, minimum). */
 @inline function expand(codes: usize, length: usize, lowPair: usize, highPair: usize, low: usize, high: usize): void {
-  const nibble = i32x4.splat(15);
+  const nibble = i16x8.splat(15);
   const s0 = f32x4.splat(f16ToF32(load<u16>(lowPair))), m0 = f32x4.splat(f16ToF32(load<u16>(lowPair, 2)));
   const s1 = f32x4.splat(f16ToF32(load<u16>(highPair))), m1 = f32x4.splat(f16ToF32(load<u16>(highPair, 2)));
-  for (let end = codes + length; codes < end; codes += 4, low += 16, high += 16) {
-    const pairs = widenU8x4(codes);
-    v128.store(low, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.and(pairs, nibble)), s0), m0));
-    v128.store(high, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_u(pairs, 4)), s1), m1));
+  const end = codes + length;
+  for (; codes + 8 <= end; codes += 8, low += 32, high += 32) {
+    const bytes = v128.load_ext<u8>(codes), l = v128.and(bytes, nibble), h = i16x8.shr_u(bytes, 4);
+    v128.store(low, value(i32x4.extend_low_i16x8_u(l), s0, m0));
+    v128.store(low, value(i32x4.extend_high_i16x8_u(l), s0, m0), 16);
+    v128.store(high, value(i32x4.extend_low_i16x8_u(h), s1, m1));
+    v128.store(high, value(i32x4.extend_high_i16x8_u(h), s1, m1), 16);
+  }
+  if (codes < end) {
+    const bytes = widenU8x4(codes);
+    v128.store(low, value(v128.and(bytes, i32x4.splat(15)), s0, m0));
+    v128.store(high, value(i32x4.shr_u(bytes, 4), s1, m1));
   }
 }
 
