@@ -1,4 +1,6 @@
-import type { ModelImage } from '../../src/models/image.ts';
+import { dequantise } from '../../src/formats/dequantise.ts';
+import { unpackFloatPanels, unpackPanels } from '../../src/formats/unpack.ts';
+import type { ArrayRef, Linear, ModelImage, Segment } from '../../src/models/image.ts';
 
 /** All bytes of an image; fails where its pieces leave gaps or do not cover it. */
 export async function imageBytes(image: ModelImage): Promise<Uint8Array> {
@@ -11,4 +13,26 @@ export async function imageBytes(image: ModelImage): Promise<Uint8Array> {
   }
   if (end !== bytes.length) throw new Error(`pieces end at ${end}, the image at ${bytes.length}`);
   return bytes;
+}
+
+const slice = (bytes: Uint8Array, ref: ArrayRef): Uint8Array => bytes.slice(ref.offset, ref.offset + ref.bytes);
+export const floatsAt = (bytes: Uint8Array, ref: ArrayRef): Float32Array => new Float32Array(slice(bytes, ref).buffer);
+export const intsAt = (bytes: Uint8Array, ref: ArrayRef): Int32Array => new Int32Array(slice(bytes, ref).buffer);
+
+/** Values of a segment as stored, f32 [rows, channels of the segment]. */
+export function segmentValues(bytes: Uint8Array, rows: number, { k, weight, data, rowScales }: Segment): Float32Array {
+  const panels = slice(bytes, data);
+  if (weight.bits === 32) return unpackFloatPanels(rows, k[1] - k[0], panels);
+  return dequantise(weight, unpackPanels(weight, rows, k[1] - k[0], panels), rowScales ? floatsAt(bytes, rowScales) : null);
+}
+
+/** Values of a linear as stored, f32 [rows, cols], channels in permuted order. */
+export function linearValues(bytes: Uint8Array, { rows, cols, segments }: Linear): Float32Array {
+  const values = new Float32Array(rows * cols);
+  for (const segment of segments) {
+    const [from, to] = segment.k;
+    const part = segmentValues(bytes, rows, segment);
+    for (let row = 0; row < rows; row++) values.set(part.subarray(row * (to - from), (row + 1) * (to - from)), row * cols + from);
+  }
+  return values;
 }

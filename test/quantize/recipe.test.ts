@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { withOverrides } from '../../src/quantize/overrides.ts';
+import { formatsOf, parseRecipe } from '../../src/quantize/recipe.ts';
+import { RECIPE_NAMES, recipe } from '../../src/quantize/recipes/index.ts';
+
+const problem = (changes: object): string => {
+  try {
+    parseRecipe({ ...recipe('w4a8'), ...changes });
+    return 'none';
+  } catch (error) {
+    return `${(error as { code?: string }).code}: ${(error as Error).message}`;
+  }
+};
+
+describe('recipe()', () => {
+  it('knows f32, w8a8, w4a8, w4a4, w4ax and keep, each frozen and JSON-serialisable', () => {
+    expect(RECIPE_NAMES).toEqual(['f32', 'w8a8', 'w4a8', 'w4a4', 'w4ax', 'keep']);
+    for (const name of RECIPE_NAMES) {
+      const found = recipe(name);
+      expect(found.name).toBe(name);
+      expect(parseRecipe(JSON.parse(JSON.stringify(found)))).toEqual(found);
+      expect(Object.isFrozen(found) && Object.isFrozen(found.weight) && Object.isFrozen(found.sites)).toBe(true);
+    }
+  });
+
+  it('lists the names where there is no such recipe', () => {
+    expect(() => recipe('w4a9')).toThrow('Cannot find recipe "w4a9": there are f32, w8a8, w4a8, w4a4, w4ax, keep');
+  });
+});
+
+describe('formatsOf()', () => {
+  it('lets later site rules win and leaves other sites alone', () => {
+    const act = { bits: 8, block: 128, clip: 1 };
+    const changed = parseRecipe({ ...recipe('w4a4'), sites: [{ match: { site: 'mlp.down' }, act }, { match: { site: 'mlp.down' }, act: { ...act, block: 32 } }] });
+    expect(formatsOf(changed, 'mlp.down')).toEqual({ weight: recipe('w4a4').weight, act: { ...act, block: 32 }, rounding: 'nearest' });
+    expect(formatsOf(changed, 'attn.o').act).toEqual(recipe('w4a4').act);
+  });
+});
+
+describe('parseRecipe()', () => {
+  const weight = { bits: 4, block: 32, scale: 'u8', zero: 'min' };
+  const cases: [string, object, string][] = [
+    ['an unknown key', { extra: 1 }, 'extra is no known field'],
+    ['an unknown key inside', { weight: { ...weight, groups: 3 } }, 'weight.groups is no known field'],
+    ['a missing key', { act: undefined }, 'act is missing'],
+    ['bits without kernels', { weight: { ...weight, bits: 5 } }, 'weight.bits is 5, needed is'],
+    ['a block without kernels', { act: { bits: 8, block: 48, clip: 1 } }, 'act.block is 48, needed is (32 | 64 | 128)'],
+    ['a share above 1', { split: [{ kind: 'blocks', share: 1.5, act: { bits: 8, clip: 1 } }] }, 'split.0.share is 1.5, needed is <=1'],
+    ['a share below 0', { split: [{ kind: 'blocks', share: -0.1, act: { bits: 8, clip: 1 } }] }, 'split.0.share is -0.1, needed is >=0'],
+    ['NaN', { act: { bits: 8, block: 64, clip: NaN } }, 'act.clip is NaN, needed is number'],
+    ['an activation block below the weight block', { weight: { ...weight, block: 128 } }, 'act.block is 64, needed is a multiple of weight.block, 128'],
+    ['the same in a rule', { sites: [{ match: { site: 'output' }, act: { bits: 8, block: 32, clip: 1 }, weight: { ...weight, block: 64 } }] }, 'sites.0.act.block is 32, needed is a multiple of sites.0.weight.block, 64'],
+    ['f32 weights with integer activations', { weight: { bits: 32 }, sites: [] }, 'act.bits is 8 where weight.bits is 32'],
+    ['source weights rounded to nearest', { weight: { bits: 'source' }, sites: [] }, 'rounding is "nearest" where weight.bits is "source"'],
+    ['source codes under a permutation', { rounding: 'source', transforms: [{ kind: 'reorder', by: 'energy' }] }, 'rounding is "source" in a recipe that permutes channels'],
+    ['an unknown site', { sites: [{ match: { site: 'mlp.up' } }] }, 'sites.0.match.site is "mlp.up", needed is'],
+    ['a KV width without kernels', { kv: 2 }, 'kv is 2, needed is (4 | 8 | 32)'],
+  ];
+  for (const [what, changes, expected] of cases) {
+    it(`names the field for ${what}`, () => {
+      const text = problem(changes);
+      expect(text).toMatch(/^invalid_recipe: Cannot use recipe "w4a8": /);
+      expect(text).toContain(expected);
+    });
+  }
+
+  it('refuses what is no object', () => {
+    for (const value of [null, 3, 'w4a8', []]) expect(() => parseRecipe(value)).toThrow(/^Cannot use recipe: /);
+  });
+});
+
+describe('withOverrides()', () => {
+  it('replaces numbers, words, objects and appends to lists', () => {
+    const changed = withOverrides(recipe('w4ax'), ['split.0.share=0.5', 'weight.scale=f16', 'act={"bits":8,"block":128,"clip":1}', 'sites.1={"match":{"site":"mlp.down"}}']);
+    expect(changed.split[0]!.share).toBe(0.5);
+    expect(changed.weight).toEqual({ bits: 4, block: 32, scale: 'f16', zero: 'min' });
+    expect(changed.act).toEqual({ bits: 8, block: 128, clip: 1 });
+    expect(changed.sites).toHaveLength(2);
+    expect(recipe('w4ax').split[0]!.share).toBe(0.25);
+  });
+
+  it('names what is wrong with a path or a value', () => {
+    const fails = (...settings: string[]) => expect(() => withOverrides(recipe('w4ax'), settings));
+    fails('weight.blocks=64').toThrow('Cannot apply "weight.blocks=64": there is no "blocks", needed is one of bits, block, scale, zero');
+    fails('split.4.share=1').toThrow('there is no "4", needed is one of 0');
+    fails('kv.bits=4').toThrow('there is no "bits", needed is no field');
+    fails('__proto__.x=1').toThrow('there is no "__proto__"');
+    fails('kv').toThrow('there is no "path=value" in it');
+    fails('kv=5').toThrow('Cannot use recipe "w4ax": kv is 5');
+  });
+});
