@@ -10,15 +10,15 @@ import { headerBytes } from '../lib/header';
  * A model reads one row per token, so that nothing here is worth a vector.
  */
 
-@inline function scaleOf(block: usize, header: i32, lane: usize, pair: usize): f32 {
-  return header & HEADER_TWO_LEVEL ? load<f32>(pair) * <f32>load<u8>(block + lane) : f16ToF32(load<u16>(block + 2 * lane));
+@inline function scaleOf(block: usize, header: i32, lane: usize, pair: u32): f32 {
+  return header & HEADER_TWO_LEVEL ? reinterpret<f32>(pair << 16) * <f32>load<u8>(block + lane) : f16ToF32(load<u16>(block + 2 * lane));
 }
 
-@inline function offsetOf(block: usize, header: i32, lane: usize, pair: usize, bits: i32, scale: f32): f32 {
+@inline function offsetOf(block: usize, header: i32, lane: usize, pair: u32, bits: i32, scale: f32): f32 {
   const twoLevel = (header & HEADER_TWO_LEVEL) != 0;
   const zeros = block + (twoLevel ? 16 : 32);
   if (header & HEADER_INT_ZERO) return -(scale * <f32>load<u8>(zeros + lane));
-  if (header & HEADER_MIN) return twoLevel ? load<f32>(pair, 4) * <f32>load<i8>(zeros + lane) : f16ToF32(load<u16>(zeros + 2 * lane));
+  if (header & HEADER_MIN) return twoLevel ? reinterpret<f32>(pair & 0xffff0000) * <f32>load<i8>(zeros + lane) : f16ToF32(load<u16>(zeros + 2 * lane));
   return -(scale * <f32>(1 << (bits - 1)));
 }
 
@@ -40,7 +40,7 @@ export function embed_ug_f32_simd128(segments: usize, count: i32, row: i32, out:
   const panel = <usize>(row >> 4), lane = <usize>(row & 15);
   for (let s = segments, last = segments + <usize>(count * SEGMENT_BYTES); s < last; s += SEGMENT_BYTES) {
     const length = load<i32>(s, SEG_LENGTH), block = load<i32>(s, SEG_WEIGHT_BLOCK), bits = load<i32>(s, SEG_WEIGHT_BITS), header = load<i32>(s, SEG_HEADER);
-    const pair = <usize>load<u32>(s, SEG_ROW_SCALES) + (panel * 16 + lane) * 8;
+    const pair = load<u32>(<usize>load<u32>(s, SEG_ROW_SCALES) + (panel * 16 + lane) * 4);
     let at = <usize>load<u32>(s, SEG_DATA) + panel * <usize>load<u32>(s, SEG_PANEL_BYTES);
     let to = out + (<usize>load<u32>(s, SEG_FROM) << 2);
     for (let from = 0; from < length; from += block) {

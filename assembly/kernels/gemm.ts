@@ -63,7 +63,7 @@ function blockU8<P>(
   const length = load<i32>(segment, SEG_LENGTH), weightBlock = load<i32>(segment, SEG_WEIGHT_BLOCK);
   const bits = load<i32>(segment, SEG_WEIGHT_BITS), header = load<i32>(segment, SEG_HEADER);
   const narrow = load<i32>(segment, SEG_ACT_BITS) == 4;
-  const rows = <usize>load<u32>(segment, SEG_ROW_SCALES) + <usize>panel * 128;
+  const rows = <usize>load<u32>(segment, SEG_ROW_SCALES) + <usize>panel * 64;
   const first = <usize>load<u32>(segment, SEG_FIRST_BLOCK) << 2;
   let w = <usize>load<u32>(segment, SEG_DATA) + <usize>panel * <usize>load<u32>(segment, SEG_PANEL_BYTES);
   let a = codes + <usize>load<u32>(segment, SEG_FROM);

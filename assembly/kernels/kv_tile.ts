@@ -1,5 +1,5 @@
 import { KEY_GROUP, PAGE, VALUE_GROUP } from '../../src/formats/descriptor';
-import { f16ToF32 } from '../lib/f16';
+import { f16x4ToF32 } from '../lib/f16';
 import { widenI8x4, widenU8x4 } from '../lib/widen';
 
 /*
@@ -29,8 +29,9 @@ export function kv_tile_i8h_f32_simd128(page: usize, headDim: i32, keys: usize, 
 /** Expands `length` bytes (a multiple of 4): low nibbles to `low`, high nibbles to `high`, each with its f16 pair (scale, minimum). */
 @inline function expand(codes: usize, length: usize, lowPair: usize, highPair: usize, low: usize, high: usize): void {
   const nibble = i16x8.splat(15);
-  const s0 = f32x4.splat(f16ToF32(load<u16>(lowPair))), m0 = f32x4.splat(f16ToF32(load<u16>(lowPair, 2)));
-  const s1 = f32x4.splat(f16ToF32(load<u16>(highPair))), m1 = f32x4.splat(f16ToF32(load<u16>(highPair, 2)));
+  const pairs = f16x4ToF32(i32x4.extend_low_i16x8_u(v128.load_lane<u32>(highPair, v128.load32_zero(lowPair), 1)));
+  const s0 = v128.shuffle<f32>(pairs, pairs, 0, 0, 0, 0), m0 = v128.shuffle<f32>(pairs, pairs, 1, 1, 1, 1);
+  const s1 = v128.shuffle<f32>(pairs, pairs, 2, 2, 2, 2), m1 = v128.shuffle<f32>(pairs, pairs, 3, 3, 3, 3);
   const end = codes + length;
   for (; codes + 8 <= end; codes += 8, low += 32, high += 32) {
     const bytes = v128.load_ext<u8>(codes), l = v128.and(bytes, nibble), h = i16x8.shr_u(bytes, 4);

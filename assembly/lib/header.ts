@@ -15,12 +15,12 @@ export function expandHeader(block: usize, flags: i32, bits: i32, rows: usize, t
   for (let quad: usize = 0; quad < 4; quad++) {
     let s: v128, m: v128;
     if (twoLevel) {
-      const a = v128.load(rows + (quad << 5)), b = v128.load(rows + (quad << 5), 16);
+      const pairs = v128.load(rows + (quad << 4));
       const codes = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(block + (quad << 2))));
-      s = f32x4.mul(v128.shuffle<f32>(a, b, 0, 2, 4, 6), f32x4.convert_i32x4_s(codes));
+      s = f32x4.mul(i32x4.shl(pairs, 16), f32x4.convert_i32x4_s(codes));
       if (flags & HEADER_MIN) {
         const minima = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(zeros + (quad << 2))));
-        m = f32x4.mul(v128.shuffle<f32>(a, b, 1, 3, 5, 7), f32x4.convert_i32x4_s(minima));
+        m = f32x4.mul(v128.and(pairs, i32x4.splat(0xffff0000)), f32x4.convert_i32x4_s(minima));
       } else {
         m = f32x4.splat(0);
       }

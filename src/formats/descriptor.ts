@@ -28,7 +28,7 @@ export const SEG_HEADER = 24;
 export const SEG_DATA = 28;
 /** Bytes of one panel. */
 export const SEG_PANEL_BYTES = 32;
-/** Address of the f32 pairs (scale, min) of two-level scales, [ceil16(rows), 2]; 0 where scales are f16. */
+/** Address of the bf16 pairs (scale, min) of two-level scales, u32 [ceil16(rows)]; 0 where scales are f16. */
 export const SEG_ROW_SCALES = 36;
 /** Index of the segment's first weight block in a row of activation scales and sums. */
 export const SEG_FIRST_BLOCK = 40;
@@ -36,9 +36,9 @@ export const SEG_FIRST_BLOCK = 40;
 export const SEG_CLIP = 44;
 export const SEGMENT_BYTES = 64;
 
-/** Scales are u8 codes times a f32 per row, otherwise f16. */
+/** Scales are u8 codes times a bf16 per row, otherwise f16. */
 export const HEADER_TWO_LEVEL = 1;
 /** A u8 zero point per row and block. */
 export const HEADER_INT_ZERO = 2;
-/** A real minimum per row and block: f16, or i8 codes times a f32 per row with two-level scales. */
+/** A real minimum per row and block: f16, or i8 codes times a bf16 per row with two-level scales. */
 export const HEADER_MIN = 4;

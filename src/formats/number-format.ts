@@ -5,9 +5,9 @@
  * |-------|----------------------|-----------------------------|
  * | `mid` | -(2^(bits-1)) * s    | none (symmetric)            |
  * | `int` | -z * s, z in 0..255  | u8                          |
- * | `min` | a real number        | f16, or i8 times a f32 per row where the scales are `u8` |
+ * | `min` | a real number        | f16, or i8 times a bf16 per row where the scales are `u8` |
  *
- * `s` is an f16, or for `u8` scales `rowScale (f32) * code (u8)`: two levels.
+ * `s` is an f16, or for `u8` scales `rowScale (bf16) * code (u8)`: two levels.
  */
 export interface WeightFormat {
   readonly bits: 4 | 6 | 8;

@@ -23,7 +23,7 @@ export interface Segment {
   readonly act?: ActFormat;
   /** Packed panels (`formats/layout.ts`). */
   readonly data: ArrayRef;
-  /** Two-level scales only: f32 pairs (scale, min) of every row, [ceil16(rows), 2]. */
+  /** Two-level scales only: bf16 pairs (scale, min) of every row, [ceil16(rows)] u32 (`formats/row-scales.ts`). */
   readonly rowScales?: ArrayRef;
 }
 

@@ -1,6 +1,7 @@
 import { TetradError } from '../core/errors.ts';
 import { PANEL } from '../formats/descriptor.ts';
 import { ceilTo, padded, segmentPanelBytes } from '../formats/layout.ts';
+import { ROW_SCALE_BYTES } from '../formats/row-scales.ts';
 import type { ActFormat, FloatFormat, WeightFormat } from '../formats/number-format.ts';
 import { FORMAT_VERSION, IMAGE_ALIGNMENT, type ArrayRef, type Linear, type Manifest, type Segment } from '../models/image.ts';
 import { linearSpecs, type LinearSpec } from '../models/sites.ts';
@@ -99,7 +100,7 @@ export function planImage(store: WeightStore, recipe: Recipe): ImagePlan {
     const weight = weightFormatOf(store, recipe, spec);
     const segments = segmentsOf(recipe, spec, weight).map((segment) => {
       if (weight.bits === 32 || weight.scale !== 'u8') return panels(spec, segment);
-      const rowScales = place(padded(spec.rows) * 8);
+      const rowScales = place(padded(spec.rows) * ROW_SCALE_BYTES);
       const at = parts.length;
       const planned = panels(spec, { ...segment, rowScales });
       parts.splice(at, 0, { kind: 'rowScales', ...rowScales, spec, segment: planned });

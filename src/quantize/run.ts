@@ -1,5 +1,6 @@
 import type { ActivationSamples } from '../calibrate/samples.ts';
 import { packFloatPanels, packPanels } from '../formats/pack.ts';
+import { packRowScales, ROW_SCALE_BYTES } from '../formats/row-scales.ts';
 import type { CopyOptions, ModelImage, Piece, Segment } from '../models/image.ts';
 import { linearSpecs, type LinearSpec } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
@@ -28,7 +29,7 @@ function selectColumns(values: Float32Array, cols: number, [from, to]: readonly 
   return selected;
 }
 
-const bytesOf = (array: Float32Array | Int32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+const bytesOf = (array: Float32Array | Int32Array | Uint32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
 /** Fills the parts of an image from a store. */
 class Filler {
@@ -90,7 +91,7 @@ class Filler {
       const scales = this.#takesGrid(spec)
         ? sourceRowScales(await this.#reader.grid(spec, first, last, signal), last - first, weight)
         : nearestRowScales(await this.#values(spec, segment, first, last, signal), last - first, segment.k[1] - segment.k[0], weight);
-      target.set(bytesOf(scales), first * 8);
+      target.set(bytesOf(packRowScales(scales)), first * ROW_SCALE_BYTES);
     }
   }
 

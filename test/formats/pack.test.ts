@@ -4,6 +4,7 @@ import { dequantise } from '../../src/formats/dequantise.ts';
 import { headerBytes, headerFlags, panelBytes, segmentPanelBytes } from '../../src/formats/layout.ts';
 import type { WeightFormat } from '../../src/formats/number-format.ts';
 import { blocksOf, packFloatPanels, packPanels, type SegmentCodes } from '../../src/formats/pack.ts';
+import { bf16Above, packRowScales } from '../../src/formats/row-scales.ts';
 import { unpackFloatPanels, unpackPanels } from '../../src/formats/unpack.ts';
 import { viewsOf } from '../../src/backends/memory.ts';
 import { codeAt, scaleAndOffset } from '../../src/backends/reference/segment.ts';
@@ -121,11 +122,11 @@ describe('dequantise()', () => {
       const half = (i: number): number => f32ToF16(0.01 * (i + 1));
       source.scales.forEach((_, i) => { if (format.scale === 'f16') source.scales[i] = half(i); });
       source.zeros.forEach((_, i) => { if (format.scale === 'f16' && format.zero === 'min') source.zeros[i] = half(-i - 2); });
-      const rowScales = format.scale === 'u8' ? Float32Array.from({ length: 64 }, (_, i) => 0.003 * (i + 1)) : null;
+      const rowScales = format.scale === 'u8' ? Float32Array.from({ length: 64 }, (_, i) => bf16Above(0.003 * (i + 1))) : null;
       const packed = pack(format, source);
       const memory = viewsOf(new ArrayBuffer(packed.length + 256));
       memory.u8.set(packed);
-      if (rowScales) memory.f32.set(rowScales, packed.length / 4);
+      if (rowScales) new Uint32Array(memory.buffer).set(packRowScales(rowScales), packed.length / 4);
       const segment = {
         from: 0, length: 40, weightBlock: 32, actBlock: 32, weightBits: 4, actBits: 8, header: headerFlags(format), data: 0,
         panelBytes: panelBytes(format, 40), rowScales: packed.length, firstBlock: 0, clip: 1,

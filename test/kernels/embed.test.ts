@@ -34,7 +34,7 @@ describe('embed()', () => {
     const p = placeLinear(memory, BASE, linear(4, { scale: 'u8', zero: 'min' }, [32]), 1);
     const block = memory.i32[(p.table + SEG_DATA) >>> 2]! + 288; // of panel 1: 16 scales, 16 minima, 256 code bytes follow one another
     const rowScales = memory.i32[(p.table + SEG_ROW_SCALES) >>> 2]!;
-    memory.f32.set([0.25, -0.5], (rowScales >>> 2) + 2 * (16 + 6));
+    memory.u16.set([0x3e80, 0xbf00], (rowScales >>> 1) + 2 * (16 + 6)); // bf16 0.25, -0.5
     memory.u8[block + 6] = 12; // s = 3
     memory.i8[block + 16 + 6] = 5; // m = -2.5
     memory.u8.set([0x10, 0x32, 0x54, 0x76], block + 32 + 16 + 8); // quad 1, row 2: K 0..3: 0 2 4 6, K 4..7: 1 3 5 7

@@ -71,8 +71,8 @@ export function placeLinear(memory: LinearMemory, base: number, shape: LinearCas
   const rows: SegmentRow[] = shape.segments.map((s) => {
     const data = take(panels * panelBytes(s.weight, s.length));
     fillPanels(memory, data, s, panels, random);
-    const rowScales = s.weight.scale === 'u8' ? take(panels * PANEL * 8) : 0;
-    for (let i = 0; rowScales && i < panels * PANEL * 2; i++) memory.f32[(rowScales >>> 2) + i] = Math.fround(random() / 4096);
+    const rowScales = s.weight.scale === 'u8' ? take(panels * PANEL * 4) : 0;
+    for (let i = 0; rowScales && i < panels * PANEL * 2; i++) memory.u16[(rowScales >>> 1) + i] = 0x3900 + Math.floor(random() * 256); // bf16 around 2^-13
     return { ...s, data, rowScales };
   });
   writeSegments(memory, table, rows);

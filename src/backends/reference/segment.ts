@@ -1,4 +1,4 @@
-import { f16ToF32 } from '../../core/numeric.ts';
+import { f16ToF32, fromBits } from '../../core/numeric.ts';
 import {
   HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL, PANEL, SEGMENT_BYTES, SEG_ACT_BITS, SEG_ACT_BLOCK, SEG_CLIP, SEG_DATA, SEG_FIRST_BLOCK,
   SEG_FROM, SEG_HEADER, SEG_LENGTH, SEG_PANEL_BYTES, SEG_ROW_SCALES, SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
@@ -43,11 +43,11 @@ export const blockAddress = (s: SegmentView, panel: number, block: number): numb
 export function scaleAndOffset(memory: LinearMemory, s: SegmentView, block: number, panel: number, row: number): readonly [number, number] {
   const half = (address: number): number => f16ToF32(memory.u16[address >>> 1]!);
   const twoLevel = s.header & HEADER_TWO_LEVEL;
-  const pair = (s.rowScales + (panel * PANEL + row) * 8) >>> 2;
-  const scale = twoLevel ? f(memory.f32[pair]! * memory.u8[block + row]!) : half(block + 2 * row);
+  const pair = memory.i32[(s.rowScales >>> 2) + panel * PANEL + row]!;
+  const scale = twoLevel ? f(fromBits(pair << 16) * memory.u8[block + row]!) : half(block + 2 * row);
   const zeros = block + (twoLevel ? PANEL : 2 * PANEL);
   if (s.header & HEADER_INT_ZERO) return [scale, -f(scale * memory.u8[zeros + row]!)];
-  if (s.header & HEADER_MIN) return [scale, twoLevel ? f(memory.f32[pair + 1]! * memory.i8[zeros + row]!) : half(zeros + 2 * row)];
+  if (s.header & HEADER_MIN) return [scale, twoLevel ? f(fromBits(pair & 0xffff0000) * memory.i8[zeros + row]!) : half(zeros + 2 * row)];
   return [scale, -f(scale * (1 << (s.weightBits - 1)))];
 }
 
