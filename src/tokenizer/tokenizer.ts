@@ -10,7 +10,7 @@ import { tokenBytes, type TokenBytes } from './token-bytes.ts';
 export interface EncodeOptions {
   /** Control tokens written in the text become their ids; otherwise they are text like any other. Default false. */
   readonly special?: boolean | undefined;
-  /** Put the model's `bos` first, if it has one. Default false. */
+  /** Put the model's `bos` first, if it has one and the text does not begin with it. Default false. */
   readonly bos?: boolean | undefined;
 }
 
@@ -56,7 +56,7 @@ export class Tokenizer {
   /** Never adds anything but `bos`. Lone surrogates count as U+FFFD. */
   encode(text: string, options: EncodeOptions = {}): number[] {
     const ids = this.encodeParts((options.special ? this.#splitAll : this.#splitPlain).split(text));
-    if (options.bos && this.data.bos !== null) ids.unshift(this.data.bos);
+    if (options.bos && this.data.bos !== null && ids[0] !== this.data.bos) ids.unshift(this.data.bos);
     return ids;
   }
 

@@ -1,0 +1,118 @@
+import { TetradError } from '../core/errors.ts';
+import { pause } from '../core/pause.ts';
+import type { Sampler } from './sampler.ts';
+import type { Sequence } from './sequence.ts';
+
+/** `stop`: an end token, a stop string, or the caller stopped reading. `length`: `maxTokens` or the context is used up. */
+export type FinishReason = 'stop' | 'length';
+
+export interface Timings {
+  readonly promptTokens: number;
+  /** Of these, tokens that were in the cache already. */
+  readonly cachedTokens: number;
+  readonly promptMs: number;
+  readonly completionTokens: number;
+  /** Choosing and running tokens, without the time the caller takes over them. */
+  readonly completionMs: number;
+}
+
+export interface TokenOptions {
+  readonly sampler: Sampler;
+  /** Ids that end the text; they are not given out. */
+  readonly end: ReadonlySet<number>;
+  /** 1 or more; default: until the context is full. */
+  readonly maxTokens?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds on a steady clock. */
+  readonly now: () => number;
+}
+
+/** One run over a sequence: iterate it for the ids; `timings` and `finishReason` hold what is known so far. */
+export class TokenRun implements AsyncIterable<number> {
+  readonly #sequence: Sequence;
+  readonly #prompt: readonly number[];
+  readonly #options: TokenOptions;
+  #finishReason: FinishReason = 'stop';
+  #cachedTokens = 0;
+  #promptMs = 0;
+  #completionTokens = 0;
+  #completionMs = 0;
+
+  constructor(sequence: Sequence, prompt: readonly number[], options: TokenOptions) {
+    this.#sequence = sequence;
+    this.#prompt = prompt;
+    this.#options = options;
+  }
+
+  get finishReason(): FinishReason {
+    return this.#finishReason;
+  }
+
+  get timings(): Timings {
+    return {
+      promptTokens: this.#prompt.length, cachedTokens: this.#cachedTokens, promptMs: this.#promptMs,
+      completionTokens: this.#completionTokens, completionMs: this.#completionMs,
+    };
+  }
+
+  /**
+   * Throws `empty_prompt`, `context_overflow`, `busy` or `disposed`, or the signal's reason; the sequence stays usable after each.
+   * Other work gets a turn between blocks of the prompt and every 16 ms.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<number, void, undefined> {
+    const { sampler, end, maxTokens = Infinity, signal, now } = this.#options;
+    const { model } = this.#sequence;
+    this.#checkPrompt(model.context);
+    this.#sequence.acquire();
+    try {
+      let logits = await this.#prefill();
+      let lastPause = now();
+      for (;;) {
+        signal?.throwIfAborted();
+        let since = now();
+        const id = sampler.next(logits);
+        this.#completionMs += now() - since;
+        if (end.has(id)) return;
+        this.#completionTokens++;
+        yield id;
+        if (this.#completionTokens >= maxTokens || model.position >= model.context) {
+          this.#finishReason = 'length';
+          return;
+        }
+        signal?.throwIfAborted();
+        since = now();
+        logits = this.#sequence.forward([id]);
+        this.#completionMs += now() - since;
+        if (now() - lastPause < 16) continue;
+        await pause();
+        lastPause = now();
+      }
+    } finally {
+      this.#sequence.release();
+    }
+  }
+
+  #checkPrompt(context: number): void {
+    if (this.#prompt.length === 0) throw new TetradError('empty_prompt', 'Cannot generate: the prompt has no tokens, needed is one or more');
+    if (this.#prompt.length > context) {
+      throw new TetradError('context_overflow', `Cannot generate: the prompt has ${this.#prompt.length} tokens, the context takes ${context}`);
+    }
+  }
+
+  /** Runs what the cache lacks of the prompt, in blocks. */
+  async #prefill(): Promise<Float32Array> {
+    const { signal, now } = this.#options;
+    const started = now();
+    signal?.throwIfAborted();
+    this.#cachedTokens = this.#sequence.rewind(this.#prompt);
+    for (let at = this.#cachedTokens; ; ) {
+      const to = Math.min(this.#prompt.length, at + this.#sequence.model.blockRoom());
+      const logits = this.#sequence.forward(this.#prompt.slice(at, to));
+      at = to;
+      this.#promptMs = now() - started;
+      if (at === this.#prompt.length) return logits;
+      await pause();
+      signal?.throwIfAborted();
+    }
+  }
+}

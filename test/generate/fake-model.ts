@@ -1,0 +1,70 @@
+import type { TokenizerData } from '../../src/core/tokenizer-data.ts';
+import type { TokenModel } from '../../src/generate/token-model.ts';
+import { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
+
+const BLOCK = 4;
+
+/** Logits are a hash of all tokens in the cache; `script` fixes the choice after n tokens. Counts what it ran. */
+export class FakeModel implements TokenModel {
+  readonly vocab: number;
+  readonly context: number;
+  readonly cache: number[] = [];
+  readonly ran: number[][] = [];
+  readonly script: readonly number[] | null;
+  /** Truncation goes down to a multiple of this, as with packed pages. */
+  page = 1;
+
+  constructor(vocab: number, context: number, script: readonly number[] | null = null) {
+    this.vocab = vocab;
+    this.context = context;
+    this.script = script;
+  }
+
+  get position(): number {
+    return this.cache.length;
+  }
+
+  truncate(n: number): number {
+    if (n < this.cache.length) this.cache.length = n - (n % this.page);
+    return this.cache.length;
+  }
+
+  blockRoom(): number {
+    return Math.min(BLOCK - (this.position % BLOCK), this.context - this.position);
+  }
+
+  forward(tokens: ArrayLike<number>): Float32Array {
+    if (tokens.length < 1 || tokens.length > this.blockRoom()) throw new Error(`block of ${tokens.length}`);
+    const block = Array.from(tokens);
+    this.ran.push(block);
+    this.cache.push(...block);
+    const logits = new Float32Array(this.vocab);
+    if (this.script !== null) {
+      logits[this.script[this.position % this.script.length]!] = 100;
+      return logits;
+    }
+    let hash = 2166136261;
+    for (const token of this.cache) hash = Math.imul(hash ^ token, 16777619);
+    for (let id = 0; id < this.vocab; id++) {
+      hash = Math.imul(hash ^ (hash >>> 13) ^ id, 0x5bd1e995);
+      logits[id] = (hash >>> 8) / 2 ** 22;
+    }
+    return logits;
+  }
+}
+
+/** One id a byte, then `<end>` (256, ends a text), `<turn>` (257) and `<s>` (258). */
+export function byteTokenizer(changes: Partial<TokenizerData> = {}): Tokenizer {
+  const pieces = Array.from({ length: 256 }, (_, byte): [string, number] => [`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`, byte]);
+  return new Tokenizer({
+    tokenizer: {
+      model: { type: 'BPE', vocab: Object.fromEntries(pieces), merges: [], byte_fallback: true },
+      decoder: { type: 'ByteFallback' },
+      added_tokens: ['<end>', '<turn>', '<s>'].map((content, i) => ({ id: 256 + i, content, special: true })),
+    },
+    bos: 258, eos: [256], addBos: false,
+    chatTemplate: "{% for m in messages %}{{ '<turn>' + m.role + ':' + m.content }}{% endfor %}{% if add_generation_prompt %}{{ '<turn>' }}{% endif %}",
+    ...changes,
+  });
+}
+export const BYTE_VOCAB = 259;
