@@ -14,6 +14,8 @@ const commands = {
   test: { build: [buildWasm], run: ['node_modules/vitest/vitest.mjs', 'run'] },
   ok: { build: [buildWasm, buildScript], run: ['scripts/ok.mjs'] },
   bench: { build: [buildWasm], run: ['scripts/bench.mjs'] },
+  goldens: { build: [buildWasm], run: ['bench/goldens.ts'] },
+  fidelity: { build: [buildWasm], run: ['bench/fidelity.ts'] },
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -1,5 +1,6 @@
 import { TetradError } from '../core/errors.ts';
 import { exp } from '../core/math.ts';
+import { pause } from '../core/pause.ts';
 import type { Evaluator } from './evaluator.ts';
 
 /** Which part of a text is evaluated: windows [0, windows) of `context` tokens each. */
@@ -46,7 +47,7 @@ export async function* walkWindow(models: readonly Evaluator[], tokens: Int32Arr
   const size = Math.min(...models.map((model) => model.block));
   for (const model of models) model.reset();
   for (let from = 0; from < tokens.length - 1; from += size) {
-    await new Promise((resolve) => setTimeout(resolve));
+    await pause();
     signal?.throwIfAborted();
     yield { from, block: tokens.subarray(from, Math.min(from + size, tokens.length - 1)) };
   }
