@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TetradError } from '../../src/core/errors.ts';
 import { StopMatcher } from '../../src/generate/stop.ts';
@@ -79,7 +79,7 @@ describe('StopMatcher', () => {
   test.each([[''], [['a', '']], [[1]], [7]])('%j is invalid_argument', (stop) => {
     let error: unknown;
     try {
-      new StopMatcher(stop as string);
+      error = new StopMatcher(stop as string);
     } catch (caught) {
       error = caught;
     }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TetradError } from '../../src/core/errors.ts';
 import { ChatTemplate, type ChatMessage } from '../../src/tokenizer/chat-template.ts';
