@@ -5,7 +5,7 @@ import type { KvBits } from '../../src/formats/number-format.ts';
 import type { WeightStore } from '../../src/models/weights.ts';
 import { withOverrides } from '../../src/quantize/overrides.ts';
 import type { Recipe } from '../../src/quantize/recipe.ts';
-import { recipe } from '../../src/quantize/recipes/index.ts';
+import { recipe } from '../../src/quantize/registry.ts';
 import { createDecoder } from '../../src/runtime/decoder.ts';
 import { quantizeStore } from '../../src/surfaces/checkpoint.ts';
 

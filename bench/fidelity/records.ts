@@ -50,7 +50,9 @@ export class Results {
     this.#path = path;
     mkdirSync(dirname(path), { recursive: true });
     if (!existsSync(path)) return;
-    for (const line of readFileSync(path, 'utf8').split('\n')) {
+    const text = readFileSync(path, 'utf8');
+    if (text !== '' && !text.endsWith('\n')) appendFileSync(path, '\n'); // a run was stopped inside its last line
+    for (const line of text.split('\n')) {
       if (!line.endsWith('}')) continue;
       const record = JSON.parse(line) as WindowRecord;
       if (record.build === key.build && record.model === key.model && record.context === key.context) this.#keep(record);
