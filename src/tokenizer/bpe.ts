@@ -24,8 +24,8 @@ export class Bpe {
   readonly #wholeWords: boolean;
   readonly #cache = new Map<string, readonly number[]>();
 
-  /** Rules that would spell a token of `atomic` (control tokens) are left out: only `<|...|>` itself may give such an id, never its pieces. */
-  constructor(model: JsonObject, atomic: ReadonlySet<string>) {
+  /** Rules that give an id of `atomic` (control tokens) are left out: merging pieces of plain text may never end in one. */
+  constructor(model: JsonObject, atomic: ReadonlySet<number>) {
     for (const key of ['continuing_subword_prefix', 'end_of_word_suffix', 'dropout']) {
       if (model[key]) throw unsupported(`BPE with ${key} = ${JSON.stringify(model[key])}, supported is none`);
     }
@@ -116,21 +116,24 @@ function vocabulary(vocab: unknown): Map<string, number> {
   return ids;
 }
 
-function mergeRules(merges: unknown, ids: ReadonlyMap<string, number>, atomic: ReadonlySet<string>): PairTable {
+function mergeRules(merges: unknown, ids: ReadonlyMap<string, number>, atomic: ReadonlySet<number>): PairTable {
   if (!Array.isArray(merges)) throw invalid('the merges are not a list');
   if (merges.length >= 2 ** 22) throw invalid(`${merges.length} merges, the most is ${2 ** 22 - 1}`);
   const pairs = new PairTable(merges.length);
   for (let rank = 0; rank < merges.length; rank++) {
     const merge: unknown = merges[rank];
-    const [left, right, rest] = typeof merge === 'string' ? merge.split(' ') : Array.isArray(merge) ? (merge as unknown[]) : [];
-    if (typeof left !== 'string' || typeof right !== 'string' || rest !== undefined) throw invalid(`merge ${rank} is not a pair of tokens`);
-    const a = ids.get(left);
-    const b = ids.get(right);
-    const result = ids.get(left + right);
-    if (a === undefined || b === undefined || result === undefined) {
-      throw invalid(`merge ${rank}, ${JSON.stringify(left)} + ${JSON.stringify(right)}, names a token that is not in the vocabulary`);
+    const pair: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
+    if (!isPair(pair)) throw invalid(`merge ${rank} is not a pair of tokens`);
+    const left = ids.get(pair[0]);
+    const right = ids.get(pair[1]);
+    const result = ids.get(pair[0] + pair[1]);
+    if (left === undefined || right === undefined || result === undefined) {
+      throw invalid(`merge ${rank}, ${JSON.stringify(pair)}, names a token that is not in the vocabulary`);
     }
-    if (!atomic.has(left + right)) pairs.set(rank, a, b, result);
+    if (!atomic.has(result)) pairs.set(rank, left, right, result);
   }
   return pairs;
 }
+
+const isPair = (value: unknown): value is [string, string] =>
+  Array.isArray(value) && value.length === 2 && typeof value[0] === 'string' && typeof value[1] === 'string';

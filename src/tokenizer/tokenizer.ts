@@ -16,7 +16,8 @@ export interface EncodeOptions {
 
 /**
  * Text to ids and back, for a BPE `tokenizer.json` (byte-level or SentencePiece kind).
- * Normalisers and pre-tokenisers run in @huggingface/tokenizers; merging and decoding are here: a third of the load time, and bytes for streaming.
+ * Normalisers and pre-tokenisers run in @huggingface/tokenizers. Merging and decoding are here: ids as the Rust library gives them, whatever
+ * the vocabulary lacks, and bytes for streaming.
  */
 export class Tokenizer {
   readonly data: TokenizerData;
@@ -38,8 +39,7 @@ export class Tokenizer {
     if (!isObject(model)) throw invalid('there is no model');
     if (model.type !== undefined && model.type !== 'BPE') throw unsupported(`a model of type ${String(model.type)}, supported is BPE`);
     const added = addedTokens(added_tokens);
-    const special = added.filter((token) => token.special);
-    this.#bpe = new Bpe(model, new Set(special.map((token) => token.content)));
+    this.#bpe = new Bpe(model, new Set(added.filter((token) => token.special).map((token) => token.id)));
     for (const [text, id] of this.#bpe.ids) this.#texts[id] = text;
     for (const token of added) {
       this.#added.set(token.id, token);
