@@ -1,0 +1,53 @@
+import { TetradError } from '../core/errors.ts';
+import type { KvBits } from '../formats/number-format.ts';
+import type { Manifest } from '../models/image.ts';
+import { layoutMemory } from './layout.ts';
+
+export interface EstimateOptions {
+  /** Tokens of KV cache. */
+  readonly context: number;
+  readonly kv: KvBits;
+}
+
+/** What a model will need, in bytes, before anything is loaded: the same sums that loading allocates. */
+export interface Estimate {
+  readonly weights: number;
+  readonly kv: number;
+  /** Kernel descriptors and RoPE tables. */
+  readonly tables: number;
+  /** Buffers of a block of 64 tokens, and one row of logits. */
+  readonly activations: number;
+  /** Linear memory in all, in whole WebAssembly pages. JavaScript's own heap (tokenizer, code) comes on top: some 15 to 30 MB. */
+  readonly total: number;
+  readonly platforms: readonly { readonly name: string; readonly limit: number; readonly fits: boolean }[];
+}
+
+/** Published memory limits per instance, bytes; the JavaScript heap shares them. */
+const PLATFORMS = [
+  { name: 'Cloudflare Workers isolate', limit: 128e6 },
+  { name: 'AWS Lambda, smallest', limit: 128 * 2 ** 20 },
+  { name: 'Deno Deploy', limit: 512 * 2 ** 20 },
+  { name: 'Vercel Functions, Hobby', limit: 2 * 2 ** 30 },
+  { name: 'WebAssembly, 32-bit memory', limit: 4 * 2 ** 30 },
+] as const;
+
+/** Heap that a small worker needs beside linear memory (measured with the 49k vocabulary of SmolLM2: see docs/benchmarks.md). */
+const HEAP_ALLOWANCE = 15e6;
+
+const WASM_PAGE = 65536;
+
+export function estimate(manifest: Manifest, { context, kv }: EstimateOptions): Estimate {
+  const { total: bytes, parts } = layoutMemory(manifest, { context, kv, logitRows: 1 });
+  const total = Math.ceil(bytes / WASM_PAGE) * WASM_PAGE;
+  const platforms = PLATFORMS.map((platform) => ({ ...platform, fits: total + HEAP_ALLOWANCE <= platform.limit }));
+  return { ...parts, total, platforms };
+}
+
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** Throws `over_budget` with the figures if the model needs more than `budget` bytes of linear memory. */
+export function checkBudget({ total, weights, kv, tables, activations }: Estimate, budget: number): void {
+  if (total <= budget) return;
+  const parts = `weights ${megabytes(weights)}, KV cache ${megabytes(kv)}, the rest ${megabytes(tables + activations)}`;
+  throw new TetradError('over_budget', `Cannot load the model: it needs ${megabytes(total)} (${parts}), the budget is ${megabytes(budget)}`);
+}

@@ -1,0 +1,59 @@
+import { readdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { OpenBackend } from '../backends/backend.ts';
+import { openContainer } from '../container/read.ts';
+import { TetradError } from '../core/errors.ts';
+import { openGguf, openSafetensors } from '../importers/open.ts';
+import type { ModelImage } from '../models/image.ts';
+import type { WeightStore } from '../models/weights.ts';
+import { fileDirectory, fileSource } from './adapters/files.ts';
+import { quantizeStore, resolveRecipe, type RecipeOptions } from './checkpoint.ts';
+
+/** The model that ships with the package: SmolLM2-135M-Instruct (Apache-2.0), 4-bit. */
+export const EMBEDDED = fileURLToPath(new URL('../../models/smollm2-135m-instruct', import.meta.url));
+
+export type LocalKind = 'container' | 'gguf' | 'safetensors';
+
+const NEEDED = 'a container directory, a .gguf file or a directory of .safetensors files';
+
+/** What lies at a path, and the path that its reader wants. Rejects with `not_found` or `invalid_file`. */
+export async function identify(path: string): Promise<{ readonly kind: LocalKind; readonly path: string }> {
+  const info = await stat(path).catch((cause: unknown) => {
+    throw new TetradError('not_found', `Cannot open the model ${path}: there is no such file or directory, needed is ${NEEDED}`, { cause });
+  });
+  if (!info.isDirectory()) {
+    if (path.endsWith('.safetensors')) return { kind: 'safetensors', path: dirname(path) };
+    if (path.endsWith('model.json')) return { kind: 'container', path: dirname(path) };
+    return { kind: 'gguf', path };
+  }
+  const names = await readdir(path);
+  if (names.includes('model.json')) return { kind: 'container', path };
+  if (names.some((name) => name.endsWith('.safetensors'))) return { kind: 'safetensors', path };
+  const only = names.filter((name) => name.endsWith('.gguf'));
+  if (only.length === 1) return { kind: 'gguf', path: `${path}/${only[0]}` };
+  throw new TetradError('invalid_file', `Cannot open the model ${path}: the directory holds no model, needed is ${NEEDED}`);
+}
+
+/** Opens a checkpoint; rejects for a container. */
+async function openStore({ kind, path }: Awaited<ReturnType<typeof identify>>, signal?: AbortSignal): Promise<WeightStore> {
+  return kind === 'gguf' ? openGguf(await fileSource(path), signal) : openSafetensors(fileDirectory(path), signal);
+}
+
+/** A model's headers: a container's image, or a checkpoint's store. Whoever asks closes it. */
+export async function openHeaders(path: string, signal?: AbortSignal): Promise<{ readonly image: ModelImage } | { readonly store: WeightStore }> {
+  const found = await identify(path);
+  return found.kind === 'container' ? { image: await openContainer(fileDirectory(found.path), signal) } : { store: await openStore(found, signal) };
+}
+
+/** A packed model from a path: a container as it is, a checkpoint packed by a recipe while its pieces are read. */
+export async function openLocal(path: string, options: RecipeOptions & { readonly open: OpenBackend }): Promise<ModelImage> {
+  const headers = await openHeaders(path, options.signal);
+  if ('image' in headers) return headers.image;
+  try {
+    return await quantizeStore(headers.store, resolveRecipe(options), options);
+  } catch (error) {
+    await headers.store.close();
+    throw error;
+  }
+}
