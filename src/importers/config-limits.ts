@@ -1,8 +1,7 @@
 import { TetradError } from '../core/errors.ts';
-import type { ModelConfig } from '../models/config.ts';
+import { CONFIG_LIMITS as LIMITS, type ModelConfig } from '../models/config.ts';
 
-/** Largest values that an importer believes; far above every model of the supported architectures. */
-export const LIMITS = { layers: 1024, heads: 1024, headDim: 1024, width: 2 ** 20, vocab: 2 ** 22, context: 2 ** 31 - 1 } as const;
+export { LIMITS };
 
 /** `config`, if its heads can be computed: whole groups of query heads, head sizes that fill vectors. */
 export function checkedConfig(config: ModelConfig): ModelConfig {

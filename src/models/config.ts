@@ -24,3 +24,6 @@ export interface RopeConfig {
   /** Divisors of the inverse frequencies, [headDim / 2] (Llama 3 and linear scaling); null: none. */
   readonly factors: readonly number[] | null;
 }
+
+/** Largest values that a reader of files believes; far above every model of the supported architectures. */
+export const CONFIG_LIMITS = { layers: 1024, heads: 1024, headDim: 1024, width: 2 ** 20, vocab: 2 ** 22, context: 2 ** 31 - 1 } as const;

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { TetradError } from '../core/errors.ts';
-import { actFormat, clip, describeIssue, floatFormat, kvBits, weightFormat } from '../formats/schema.ts';
+import { actFormat, clip, describeIssue, floatFormat, kvBits, weightFormat } from '../container/formats.ts';
 import { SITES, type Site } from '../models/sites.ts';
 
 /** The source's own grid: its bits, block and kind of zero, with f16 scales. */

@@ -1,3 +1,4 @@
+import { TetradError } from '../core/errors.ts';
 import type { LinearSpec } from '../models/sites.ts';
 import type { SourceGrid, WeightStore, WeightTensor } from '../models/weights.ts';
 
@@ -19,6 +20,12 @@ async function readPicked(tensor: WeightTensor, indices: Int32Array, signal?: Ab
     picked.set(near ? near.subarray((row - low) * cols, (row - low + 1) * cols) : await tensor.read(row, row + 1, signal), i * cols);
   }
   return picked;
+}
+
+function checkFinite(name: string, values: Float32Array): void {
+  let finite = true;
+  for (let i = 0; i < values.length; i++) finite &&= Number.isFinite(values[i]);
+  if (!finite) throw new TetradError('invalid_file', `Cannot quantise ${JSON.stringify(name)}: it holds values that are not finite`);
 }
 
 /** Reads rows of linears: their tensors stacked, in the order that another linear folds into them. Keeps the last small linear. */
@@ -53,6 +60,7 @@ export class RowReader {
     let at = 0;
     await this.#parts(spec, from, to, async (tensor, a, b) => {
       const part = order ? await readPicked(tensor, order.subarray(a, b), signal) : await tensor.read(a, b, signal);
+      checkFinite(tensor.name, part);
       values.set(part, at);
       at += part.length;
     });

@@ -27,11 +27,12 @@ export const layers: readonly Layer[] = [
   { folder: 'calibrate', may: ['core', 'formats', 'models', 'tokenizer', 'runtime'] },
   { folder: 'generate', may: ['core', 'tokenizer', 'runtime'], types: ['models'] },
   { folder: 'evaluate', may: ['core', 'formats', 'models', 'tokenizer', 'runtime'] },
-  { folder: 'quantize', may: ['core', 'formats', 'models', 'calibrate', 'container'], packages: ['valibot'] },
+  { folder: 'quantize', may: ['core', 'formats', 'models', 'calibrate', 'container', 'quantize/recipes'], packages: ['valibot'] },
   { folder: 'quantize/recipes', may: ['formats'], types: ['quantize'] },
+  { folder: 'surfaces', may: [...below, 'backends/open.ts'] },
   { folder: 'surfaces/http', may: ['core', 'generate'] },
-  { folder: 'surfaces/adapters', may: [...below, 'backends/open.ts', 'surfaces/http'] },
-  { folder: 'surfaces/cli', may: [...below, 'backends/open.ts', 'surfaces/http', 'surfaces/adapters'], packages: ['@stricli/core'] },
+  { folder: 'surfaces/adapters', may: [...below, 'backends/open.ts', 'surfaces', 'surfaces/http'] },
+  { folder: 'surfaces/cli', may: [...below, 'backends/open.ts', 'surfaces', 'surfaces/http', 'surfaces/adapters'], packages: ['@stricli/core'] },
 ];
 
 /** The row for a path under src/; null for files directly in src/, which only re-export. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { withOverrides } from '../../src/quantize/overrides.ts';
 import { formatsOf, parseRecipe } from '../../src/quantize/recipe.ts';
-import { RECIPE_NAMES, recipe } from '../../src/quantize/recipes/index.ts';
+import { RECIPE_NAMES, recipe } from '../../src/quantize/registry.ts';
 
 const problem = (changes: object): string => {
   try {
@@ -80,12 +80,12 @@ describe('withOverrides()', () => {
   });
 
   it('names what is wrong with a path or a value', () => {
-    const fails = (...settings: string[]) => expect(() => withOverrides(recipe('w4ax'), settings));
-    fails('weight.blocks=64').toThrow('Cannot apply "weight.blocks=64": there is no "blocks", needed is one of bits, block, scale, zero');
-    fails('split.4.share=1').toThrow('there is no "4", needed is one of 0');
-    fails('kv.bits=4').toThrow('there is no "bits", needed is no field');
-    fails('__proto__.x=1').toThrow('there is no "__proto__"');
-    fails('kv').toThrow('there is no "path=value" in it');
-    fails('kv=5').toThrow('Cannot use recipe "w4ax": kv is 5');
+    const apply = (setting: string) => (): unknown => withOverrides(recipe('w4ax'), [setting]);
+    expect(apply('weight.blocks=64')).toThrow('Cannot apply "weight.blocks=64": there is no "blocks", needed is one of bits, block, scale, zero');
+    expect(apply('split.4.share=1')).toThrow('there is no "4", needed is one of 0');
+    expect(apply('kv.bits=4')).toThrow('there is no "bits", needed is no field');
+    expect(apply('__proto__.x=1')).toThrow('there is no "__proto__"');
+    expect(apply('kv')).toThrow('there is no "path=value" in it');
+    expect(apply('kv=5')).toThrow('Cannot use recipe "w4ax": kv is 5');
   });
 });

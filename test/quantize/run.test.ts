@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { f16ToF32 } from '../../src/core/numeric.ts';
 import { dequantise } from '../../src/formats/dequantise.ts';
 import type { WeightFormat } from '../../src/formats/number-format.ts';
 import type { ArrayRef, Linear, Piece } from '../../src/models/image.ts';
@@ -6,7 +7,7 @@ import { linearSpecs, vectorNames } from '../../src/models/sites.ts';
 import type { WeightStore } from '../../src/models/weights.ts';
 import { withOverrides } from '../../src/quantize/overrides.ts';
 import { parseRecipe } from '../../src/quantize/recipe.ts';
-import { RECIPE_NAMES, recipe } from '../../src/quantize/recipes/index.ts';
+import { RECIPE_NAMES, recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import { nearest } from '../../src/quantize/steps/nearest.ts';
 import { floatsAt, imageBytes, intsAt, linearValues } from '../support/image.ts';
@@ -83,7 +84,7 @@ describe('quantize()', () => {
       const linear = image.manifest.linears['layers.0.attn.o']!;
       const source = await sourceValues(store, ['layers.0.attn.o']);
       const { scale } = await store.tensor('layers.0.attn.o').readGrid(0, 96);
-      const step = scale.reduce((sum, h) => sum + Math.abs(toFloat(h)), 0) / scale.length;
+      const step = scale.reduce((sum, h) => sum + Math.abs(f16ToF32(h)), 0) / scale.length;
       const values = linearValues(bytes, linear);
       const error = Math.sqrt(values.reduce((sum, value, i) => sum + (value - source[i]!) ** 2, 0) / values.length);
       expect(error).toBeLessThan(bits === 4 ? step / 6 / Math.sqrt(3) : step * 2);
@@ -104,9 +105,20 @@ describe('quantize()', () => {
     expect(() => quantize(store, recipe('w4ax'), { samples })).toThrow('there are no samples of layers.1.mlp.down');
   });
 
+  it('refuses weights that are not finite, naming the tensor', async () => {
+    const store = tinyStore();
+    const tensor = store.tensor('layers.0.attn.k');
+    const read: typeof tensor.read = async (from, to) => (await tensor.read(from, to)).fill(NaN, 5, 6);
+    const broken = { ...store, tensor: (name: string) => (name === tensor.name ? { ...tensor, read } : store.tensor(name)) };
+    for (const name of ['f32', 'w4a8']) {
+      await expect(imageBytes(quantize(broken, recipe(name)))).rejects.toThrow('Cannot quantise "layers.0.attn.k": it holds values that are not finite');
+    }
+  });
+
   it('stops at a signal', async () => {
     const pieces = [...(quantize(tinyStore(), recipe('w4a8')).pieces() as Iterable<Piece>)];
-    await expect(pieces[0]!.fill(new Uint8Array(pieces[0]!.bytes), AbortSignal.abort())).rejects.toThrow(/abort/i);
+    const { bytes, fill } = pieces[0]!;
+    await expect(fill(new Uint8Array(bytes), AbortSignal.abort())).rejects.toThrow(/abort/i);
   });
 });
 
@@ -200,9 +212,3 @@ describe('quantize() without reorder', () => {
     }
   });
 });
-
-function toFloat(half: number): number {
-  const exponent = (half >> 10) & 31;
-  const magnitude = exponent ? (1 + (half & 1023) / 1024) * 2 ** (exponent - 15) : (half & 1023) * 2 ** -24;
-  return half & 0x8000 ? -magnitude : magnitude;
-}

@@ -1,5 +1,7 @@
+import type { Recipe } from '../recipe.ts';
+
 /** No quantisation: the reference that all others are compared with. */
-export const f32 = {
+export const f32: Recipe = {
   name: 'f32',
   description: 'f32 weights, activations and KV cache',
   paper: null,

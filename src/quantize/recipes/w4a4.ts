@@ -1,5 +1,7 @@
+import type { Recipe } from '../recipe.ts';
+
 /** 4 bits for weights and activations; the output layer reads 8. */
-export const w4a4 = {
+export const w4a4: Recipe = {
   name: 'w4a4',
   description: '4-bit weights in blocks of 32 with two-level scales, 4-bit activations in blocks of 64',
   paper: null,

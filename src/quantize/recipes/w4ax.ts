@@ -1,5 +1,7 @@
+import type { Recipe } from '../recipe.ts';
+
 /** 4-bit weights everywhere; channels are reordered so that the activations that 4 bits serve worst share a few 8-bit blocks. */
-export const w4ax = {
+export const w4ax: Recipe = {
   name: 'w4ax',
   description: '4-bit weights; a quarter of the activation blocks at 8 bits, the rest at 4, after a permutation of channels',
   paper: 'COMET: Towards Practical W4A4KV4 LLMs Serving, ASPLOS 2025',

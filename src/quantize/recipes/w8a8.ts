@@ -1,5 +1,7 @@
+import type { Recipe } from '../recipe.ts';
+
 /** 8 bits for weights and activations by blocks: close to lossless. */
-export const w8a8 = {
+export const w8a8: Recipe = {
   name: 'w8a8',
   description: '8-bit weights and activations in blocks of 64',
   paper: null,

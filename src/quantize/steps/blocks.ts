@@ -16,7 +16,8 @@ function addErrors(row: Float32Array, order: Int32Array, from: number, to: numbe
   for (let i = from; i < to; i++) {
     const x = row[order[i]!]!;
     const code = scale === 0 ? 0 : Math.max(-limit, Math.min(limit, Math.round(x / scale)));
-    errors[i]! += sign * (x - scale * code) ** 2;
+    const rest = x - scale * code;
+    errors[i]! += sign * rest * rest;
   }
 }
 
