@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -92,20 +92,4 @@ describe('ChatTemplate', () => {
       expect(errorOf(() => chat.encode(messages as ChatMessage[])).code).toBe('invalid_argument');
     }
   });
-});
-
-const shared = process.env.TETRAD_SHARED ?? resolve(import.meta.dirname, '../../../shared');
-const goldens = resolve(shared, 'goldens/ref-goldens.json');
-if (!existsSync(goldens)) console.log(`skipped: no goldens under ${shared}`);
-
-test.skipIf(!existsSync(goldens))('ChatTemplate.encode() equals the golden chat prompts of SmolLM2', () => {
-  const template = "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are a helpful AI "
-    + "assistant named SmolLM, trained by Hugging Face<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + "
-    + "'<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
-  const tokenizer = JSON.parse(readFileSync(resolve(shared, 'goldens/tokenizer.json'), 'utf8')) as Record<string, unknown>;
-  const chat = new ChatTemplate(new Tokenizer({ tokenizer, bos: 1, eos: [2], addBos: false, chatTemplate: template }));
-  const { prompts } = JSON.parse(readFileSync(goldens, 'utf8')) as { prompts: { kind: string; user: string; ids: number[] }[] };
-  const chats = prompts.filter(({ kind }) => kind === 'chat');
-  expect(chats).toHaveLength(4);
-  expect(chats.map((prompt) => chat.encode(user(prompt.user)))).toEqual(chats.map(({ ids }) => ids));
 });
