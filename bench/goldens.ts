@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { openWasm } from '../src/backends/wasm/open.ts';
 import { openGguf } from '../src/importers/open.ts';
 import { quantize } from '../src/quantize/run.ts';
-import { recipe } from '../src/quantize/recipes/index.ts';
+import { recipe } from '../src/quantize/registry.ts';
 import { createDecoder } from '../src/runtime/decoder.ts';
 import { fileSource } from '../src/surfaces/adapters/files.ts';
 import { certainTokens, greedy, logitError, readGoldens } from '../test/support/goldens.ts';

@@ -6,7 +6,7 @@ import { openGguf, openSafetensors } from '../../src/importers/open.ts';
 import type { ModelImage } from '../../src/models/image.ts';
 import type { WeightStore } from '../../src/models/weights.ts';
 import { quantize } from '../../src/quantize/run.ts';
-import { recipe } from '../../src/quantize/recipes/index.ts';
+import { recipe } from '../../src/quantize/registry.ts';
 import { createDecoder } from '../../src/runtime/decoder.ts';
 import { fileDirectory, fileSource } from '../../src/surfaces/adapters/files.ts';
 import { Tokenizer } from '../../src/tokenizer/tokenizer.ts';

@@ -5,7 +5,7 @@ import { perplexity } from '../../src/evaluate/perplexity.ts';
 import { openGguf } from '../../src/importers/open.ts';
 import type { WeightStore } from '../../src/models/weights.ts';
 import { quantize } from '../../src/quantize/run.ts';
-import { recipe } from '../../src/quantize/recipes/index.ts';
+import { recipe } from '../../src/quantize/registry.ts';
 import { createDecoder, type Decoder } from '../../src/runtime/decoder.ts';
 import { fileSource } from '../../src/surfaces/adapters/files.ts';
 import { Tokenizer } from '../../src/tokenizer/tokenizer.ts';

@@ -5,7 +5,7 @@ import { selfTest } from '../../src/backends/wasm/self-test.ts';
 import { collectSamples } from '../../src/calibrate/collect.ts';
 import { openSafetensors } from '../../src/importers/open.ts';
 import { quantize } from '../../src/quantize/run.ts';
-import { recipe, RECIPE_NAMES } from '../../src/quantize/recipes/index.ts';
+import { recipe, RECIPE_NAMES } from '../../src/quantize/registry.ts';
 import { createDecoder } from '../../src/runtime/decoder.ts';
 import { fileDirectory } from '../../src/surfaces/adapters/files.ts';
 import { allLogits } from '../support/logits.ts';
