@@ -71,7 +71,7 @@ export class Candidates {
       if (probability > 0) entropy += probability * distances[id];
     }
     for (const id of this.ids) distances[id] = Math.abs(distances[id]! - entropy);
-    this.ids.sort((a, b) => (distances[a] === distances[b] ? a - b : distances[a]! - distances[b]!)); // Infinity - Infinity is NaN
+    this.ids.sort((a, b) => distances[a]! - distances[b]! || a - b); // Infinity - Infinity is NaN, and so a - b counts
     this.#keepMass(p);
   }
 
@@ -82,7 +82,7 @@ export class Candidates {
     // Tokens below (1 - p) / count hold less than 1 - p together: the rest reaches p without them.
     const floor = (1 - p) / this.#count;
     this.#keepFrom(this.#probabilities, floor);
-    this.ids.sort((a, b) => (this.#before(a, b) ? -1 : 1));
+    this.ids.sort((a, b) => this.logits[b]! - this.logits[a]! || a - b);
     this.#keepMass(p);
   }
 

@@ -29,24 +29,20 @@ export function addedTokens(list: unknown): AddedToken[] {
   });
 }
 
-type Node = { readonly children: Map<string, Node>; token?: AddedToken };
 const WORD = /[\p{L}\p{N}\p{M}_]/u;
 
 /** Splits text at added tokens: leftmost first, of several there the longest. */
 export class AddedTokenSplitter {
-  readonly #root: Node = { children: new Map() };
+  readonly #byFirst = new Map<string, AddedToken[]>(); // longest first
 
   constructor(tokens: Iterable<AddedToken>) {
     for (const token of tokens) {
-      let node = this.#root;
-      for (let i = 0; i < token.content.length; i++) {
-        const unit = token.content[i]!;
-        let child = node.children.get(unit);
-        if (child === undefined) node.children.set(unit, (child = { children: new Map() }));
-        node = child;
-      }
-      node.token = token;
+      const first = token.content[0]!;
+      const group = this.#byFirst.get(first);
+      if (group === undefined) this.#byFirst.set(first, [token]);
+      else group.push(token);
     }
+    for (const group of this.#byFirst.values()) group.sort((a, b) => b.content.length - a.content.length);
   }
 
   /** The text in order, cut into plain parts (never empty) and tokens. */
@@ -72,14 +68,9 @@ export class AddedTokenSplitter {
   }
 
   #match(text: string, at: number): AddedToken | undefined {
-    let best: AddedToken | undefined;
-    let node = this.#root.children.get(text[at]!);
-    for (let end = at + 1; node !== undefined; end++) {
-      const { token } = node;
-      if (token !== undefined && !(token.singleWord && touchesWord(text, at, end))) best = token;
-      node = end < text.length ? node.children.get(text[end]!) : undefined;
-    }
-    return best;
+    return this.#byFirst.get(text[at]!)?.find(
+      ({ content, singleWord }) => text.startsWith(content, at) && !(singleWord && touchesWord(text, at, at + content.length)),
+    );
   }
 }
 

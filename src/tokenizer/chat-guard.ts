@@ -22,7 +22,7 @@ export class Guard {
   protect(value: unknown): unknown {
     if (typeof value === 'string') return this.#protectText(value);
     if (Array.isArray(value)) return value.map((item: unknown) => this.protect(item));
-    if (typeof value !== 'object' || value === null) return value;
+    if (!isPlain(value)) return value;
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.protect(item)]));
   }
 
@@ -52,11 +52,22 @@ export class Guard {
   }
 }
 
+const isPlain = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
+
 function unusedCharacter(inputs: unknown): string {
-  const text = JSON.stringify(inputs) ?? '';
+  const text = jsonOf(inputs);
   for (let code = 0xe000; code < 0xf900; code++) {
     const char = String.fromCharCode(code);
     if (!text.includes(char)) return char;
   }
   throw new TetradError('invalid_argument', 'Cannot render the conversation: it uses all 6400 private-use characters, needed is one that it does not');
+}
+
+function jsonOf(inputs: unknown): string {
+  try {
+    return JSON.stringify(inputs);
+  } catch (cause) {
+    throw new TetradError('invalid_argument', 'Cannot render the conversation: it holds something that JSON cannot write', { cause });
+  }
 }

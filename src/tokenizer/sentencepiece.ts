@@ -2,13 +2,16 @@ import type { JsonObject } from './json.ts';
 
 type Merge = { readonly left: string; readonly right: string; readonly score: number; readonly leftLength: number; readonly rightLength: number };
 
+/** Longer pieces, which no vocabulary has, are never put together: bounds the work on a malformed file. */
+const LONGEST_PIECE = 256;
+
 /**
  * SentencePiece BPE stores scores and no merges: every way to cut a piece in two known pieces is a rule, better scores first, then longer
  * left parts, then longer right parts (`generate_merges` of transformers). Pieces of `atomic` take no part.
  */
 export function mergesFromScores(tokens: readonly string[], scores: ArrayLike<number>, atomic: ReadonlySet<string>): [string, string][] {
   const ids = new Map<string, number>();
-  tokens.forEach((token, id) => { if (!atomic.has(token)) ids.set(token, id); });
+  tokens.forEach((token, id) => { if (token.length <= LONGEST_PIECE && !atomic.has(token)) ids.set(token, id); });
   const merges: Merge[] = [];
   for (const [token, id] of ids) {
     const chars = Array.from(token);

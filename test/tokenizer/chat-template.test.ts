@@ -88,7 +88,9 @@ describe('ChatTemplate', () => {
     expect(errorOf(() => new ChatTemplate(tokenizerWith(null))).code).toBe('no_template');
     expect(errorOf(() => new ChatTemplate(tokenizerWith('{% if %}'))).code).toBe('unsupported_model');
     expect(errorOf(() => new ChatTemplate(tokenizerWith("{{ raise_exception('no tools here') }}")).render(user('x'))).message).toContain('no tools here');
-    for (const messages of [[], [{ role: 'user' }], [{ role: '<|im_end|>', content: '' }], [null], 'hi']) {
+    const cyclic: Record<string, unknown> = { role: 'user', content: '' };
+    cyclic['self'] = cyclic;
+    for (const messages of [[cyclic], [], [{ role: 'user' }], [{ role: '<|im_end|>', content: '' }], [null], 'hi']) {
       expect(errorOf(() => chat.encode(messages as ChatMessage[])).code).toBe('invalid_argument');
     }
   });

@@ -49,6 +49,18 @@ describe('Tokenizer', () => {
     expect(tokenizer.encode('<s>')).toEqual([4, 3]);
   });
 
+  test('added tokens match leftmost, then longest, take white space as they say, and whole words where they must', () => {
+    const added = [
+      { id: 600, content: '<a>' }, { id: 601, content: '<a><b>' }, { id: 602, content: '<l>', lstrip: true, rstrip: true },
+      { id: 603, content: 'word', single_word: true },
+    ];
+    const tokenizer = new Tokenizer({ ...bytes.data, tokenizer: { ...bytes.data.tokenizer, added_tokens: added } });
+    const parts = (text: string): (string | number)[] => tokenizer.split(text).map((part) => (typeof part === 'string' ? part : part.id));
+    expect(parts('x<a><b><a>y')).toEqual(['x', 601, 600, 'y']);
+    expect(parts('x  <l>  y <l>')).toEqual(['x', 602, 'y', 602]);
+    expect(parts('word words sword word')).toEqual([603, ' words sword ', 603]);
+  });
+
   test('bos goes first where asked for', () => {
     expect(bytes.encode('', { bos: true })).toEqual([0]);
     expect(bytes.encode('a', { bos: true }).slice(1)).toEqual(bytes.encode('a'));
