@@ -1,0 +1,92 @@
+import { cpus } from 'node:os';
+import { basename } from 'node:path';
+import { buildCommand } from '@stricli/core';
+import { PAGE } from '../../../formats/descriptor.ts';
+import type { Decoder } from '../../../runtime/decoder.ts';
+import { benchTests, contextNeeded, runBench, type BenchTest } from '../bench-run.ts';
+import { benchHead, benchLine, timing, type BenchRow } from '../bench-rows.ts';
+import { jsonLine, type CliContext } from '../context.ts';
+import { jsonFlag, modelArgument, modelFlags, type JsonFlag, type ModelFlags } from '../flags.ts';
+import { parameters } from '../format.ts';
+import { formats, parameterCount } from '../model-facts.ts';
+import { withProgress } from '../open.ts';
+import { integerIn, integerList } from '../parse.ts';
+
+interface Flags extends Pick<ModelFlags, 'kv' | 'recipe'>, JsonFlag {
+  readonly prompt: readonly number[];
+  readonly gen: readonly number[];
+  readonly depth: readonly number[];
+  readonly threads: readonly number[];
+  readonly repetitions: number;
+  readonly output: 'md' | 'json';
+}
+
+const KV_TYPES = { 4: 'u4', 8: 'i8', 32: 'f32' } as const;
+
+/** What every row of one model says. */
+function modelFields(decoder: Decoder, source: string | null, kv: 4 | 8 | 32) {
+  const { manifest, backend } = decoder;
+  const count = parameterCount(manifest.config);
+  return {
+    build_commit: '', build_number: 0, cpu_info: cpus()[0]?.model ?? '', gpu_info: '', backends: `${backend.name} ${backend.path}`,
+    model_filename: source === null ? '' : basename(source),
+    model_type: `${manifest.config.arch} ${parameters(count).replace(' ', '')} ${formats(manifest).blocks}`,
+    model_size: manifest.bytes, model_n_params: count, n_batch: PAGE, n_ubatch: PAGE, type_k: KV_TYPES[kv], type_v: KV_TYPES[kv],
+    n_gpu_layers: 0, flash_attn: true,
+  };
+}
+
+async function openDecoder(context: CliContext, source: string | null, flags: Flags, threads: number, tests: readonly BenchTest[]): Promise<Decoder> {
+  const engine = await context.engine();
+  return withProgress(context, async (options) => {
+    const image = await engine.openImage(source, { ...options, recipe: flags.recipe, kv: flags.kv });
+    try {
+      return await engine.decoder(image, { ...options, context: contextNeeded(tests), kv: flags.kv, threads });
+    } finally {
+      await image.close();
+    }
+  });
+}
+
+async function bench(this: CliContext, flags: Flags, model?: string): Promise<void> {
+  const { stdout } = this.process;
+  const source = model ?? null;
+  const json = flags.json || flags.output === 'json';
+  const tests = benchTests(flags.prompt, flags.gen, flags.depth);
+  const rows: BenchRow[] = [];
+  for (const threads of flags.threads) {
+    const decoder = await openDecoder(this, source, flags, threads, tests);
+    if (!json && threads === flags.threads[0]) stdout.write(benchHead());
+    const fields = modelFields(decoder, source, flags.kv ?? decoder.manifest.kv);
+    for (const test of tests) {
+      const test_time = new Date().toISOString();
+      const samples = await runBench(decoder, test, flags.repetitions, this.now, this.signal);
+      const { prompt: n_prompt, gen: n_gen, depth: n_depth } = test;
+      const row: BenchRow = { ...fields, n_threads: threads, n_prompt, n_gen, n_depth, test_time, ...timing(n_prompt + n_gen, samples) };
+      if (!json) stdout.write(benchLine(row));
+      rows.push(row);
+    }
+  }
+  if (json) stdout.write(jsonLine(rows));
+}
+
+export const benchCommand = buildCommand<Flags, [model?: string], CliContext>({
+  func: bench,
+  parameters: {
+    flags: {
+      prompt: { kind: 'parsed', parse: integerList(0), default: '512', placeholder: 'N', brief: 'Prompt tokens; lists 1,2,4 and ranges 1-8*2' },
+      gen: { kind: 'parsed', parse: integerList(0), default: '128', placeholder: 'N', brief: 'Tokens to generate' },
+      depth: { kind: 'parsed', parse: integerList(0), default: '0', placeholder: 'N', brief: 'Tokens already in the context' },
+      threads: { kind: 'parsed', parse: integerList(1), default: '1', placeholder: 'N', brief: 'Threads' },
+      repetitions: { kind: 'parsed', parse: integerIn(1, 1000), default: '5', placeholder: 'N', brief: 'Timed runs of each test' },
+      output: { kind: 'enum', values: ['md', 'json'], default: 'md', brief: 'Markdown or JSON' },
+      kv: modelFlags.kv, recipe: modelFlags.recipe, ...jsonFlag,
+    },
+    aliases: { p: 'prompt', n: 'gen', d: 'depth', t: 'threads', r: 'repetitions', o: 'output' },
+    positional: { kind: 'tuple', parameters: [modelArgument] },
+  },
+  docs: {
+    brief: 'Measure tokens per second',
+    fullDescription: 'Prompt (pp) and generation (tg) speed in the fields of llama-bench. Tokenising and sampling are not timed; each test runs once to warm up.',
+  },
+});

@@ -1,0 +1,87 @@
+import { readFile } from 'node:fs/promises';
+import { bestPath, selfTest, type PathReport } from '../../backends/wasm/self-test.ts';
+import { writeContainer } from '../../container/write.ts';
+import { TetradError } from '../../core/errors.ts';
+import type { TokenizerData } from '../../core/tokenizer-data.ts';
+import type { Model } from '../../generate/model.ts';
+import type { ModelConfig } from '../../models/config.ts';
+import type { Manifest, ModelImage } from '../../models/image.ts';
+import type { Decoder } from '../../runtime/decoder.ts';
+import { directorySink } from '../adapters/directory-sink.ts';
+import { EMBEDDED, kernelModules, load, opener } from '../adapters/node.ts';
+import type { RecipeOptions } from '../checkpoint.ts';
+import { decoderOf, type MemoryOptions } from '../loader.ts';
+import { openHeaders, openLocal } from '../local-models.ts';
+
+/** As `RecipeOptions`, but the recipe is a name or a JSON file. */
+export type OpenOptions = Omit<RecipeOptions, 'recipe'> & { readonly recipe?: string | undefined };
+
+/** What a model's headers say, before any weight is read. */
+export interface Description {
+  readonly config: ModelConfig;
+  readonly tokenizer: TokenizerData;
+  readonly provenance: Readonly<Record<string, unknown>>;
+  /** null for a checkpoint. */
+  readonly manifest: Manifest | null;
+}
+
+/** What commands need of the library: the one seam between the command line and everything that computes. A null source is the embedded model. */
+export interface Engine {
+  describe(source: string | null, signal: AbortSignal): Promise<Description>;
+  /** A container as it is, or a checkpoint packed piece by piece as the pieces are read. */
+  openImage(source: string | null, options: OpenOptions): Promise<ModelImage>;
+  decoder(image: ModelImage, options: MemoryOptions & { readonly allLogits?: boolean | undefined }): Promise<Decoder>;
+  load(source: string | null, options: OpenOptions & MemoryOptions): Promise<Model>;
+  /** Packs a checkpoint into a container; whatever fails leaves nothing behind. */
+  pack(source: string, directory: string, options: OpenOptions): Promise<Manifest>;
+  /** What each kernel path does on this machine, and the one that is taken. */
+  kernels(): Promise<{ readonly paths: readonly PathReport[]; readonly chosen: string }>;
+}
+
+/** A name stays as it is; a path of a JSON file becomes the recipe in it. */
+async function recipeFrom(recipe: string | undefined): Promise<string | object | undefined> {
+  if (recipe === undefined || !/[\\/]|\.json$/.test(recipe)) return recipe;
+  const text = await readFile(recipe, 'utf8').catch((cause: unknown) => {
+    throw new TetradError('unknown_recipe', `Cannot read the recipe ${recipe}: there is no such file`, { cause });
+  });
+  try {
+    return Object(JSON.parse(text)) as object;
+  } catch (cause) {
+    throw new TetradError('invalid_recipe', `Cannot read the recipe ${recipe}: it is not JSON`, { cause });
+  }
+}
+
+async function openImage(source: string | null, options: OpenOptions): Promise<ModelImage> {
+  return openLocal(source ?? EMBEDDED, { ...options, recipe: await recipeFrom(options.recipe), open: await opener() });
+}
+
+/** The library itself. */
+export const engine: Engine = {
+  openImage,
+  decoder: async (image, options) => decoderOf(image, { ...options, open: await opener() }),
+  load: async (source, options) => load(source ?? EMBEDDED, { ...options, recipe: await recipeFrom(options.recipe) }),
+  async describe(source, signal) {
+    const headers = await openHeaders(source ?? EMBEDDED, signal);
+    if ('image' in headers) {
+      const { manifest } = headers.image;
+      await headers.image.close();
+      return { config: manifest.config, tokenizer: manifest.tokenizer, provenance: manifest.provenance, manifest };
+    }
+    const { config, tokenizer, provenance } = headers.store;
+    await headers.store.close();
+    return { config, tokenizer, provenance: { ...provenance }, manifest: null };
+  },
+  async pack(source, directory, options) {
+    const sink = await directorySink(directory); // an unwritable place is told before the work, not after it
+    const image = await openImage(source, options).catch(async (error: unknown) => {
+      await sink.abort();
+      throw error;
+    });
+    await writeContainer(image, sink, options).finally(() => image.close());
+    return image.manifest;
+  },
+  async kernels() {
+    const paths = selfTest(await kernelModules(), () => performance.now());
+    return { paths, chosen: bestPath(paths) };
+  },
+};

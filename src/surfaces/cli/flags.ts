@@ -1,0 +1,67 @@
+import type { FlagParametersForType } from '@stricli/core';
+import type { GenerateOptions } from '../../generate/model.ts';
+import type { ChatMessage } from '../../tokenizer/chat-template.ts';
+import type { CliContext } from './context.ts';
+import { integerIn, integerOrAuto, kvBits, numberIn } from './parse.ts';
+
+/** How text is drawn. Absent values are left to the library's defaults. */
+export interface GenerationFlags {
+  readonly maxTokens?: number;
+  readonly temp?: number;
+  readonly topP?: number;
+  readonly topK?: number;
+  readonly minP?: number;
+  readonly seed?: number;
+  readonly stop?: readonly string[];
+  readonly system?: string;
+}
+
+/** How a model is opened. */
+export interface ModelFlags {
+  readonly threads?: number | 'auto';
+  readonly kv?: 4 | 8 | 32;
+  readonly context?: number;
+  readonly recipe?: string;
+}
+
+export interface JsonFlag {
+  readonly json: boolean;
+}
+
+const text = String;
+
+export const generationFlags: FlagParametersForType<GenerationFlags, CliContext> = {
+  maxTokens: { kind: 'parsed', parse: integerIn(1), optional: true, placeholder: 'N', brief: 'Most tokens to generate' },
+  temp: { kind: 'parsed', parse: numberIn(0, 100), optional: true, placeholder: 'X', brief: 'Temperature; 0 takes the likeliest token' },
+  topP: { kind: 'parsed', parse: numberIn(0, 1), optional: true, placeholder: 'X', brief: 'Keep the likeliest tokens up to this total probability' },
+  topK: { kind: 'parsed', parse: integerIn(0), optional: true, placeholder: 'N', brief: 'Keep the N likeliest tokens; 0 keeps all' },
+  minP: { kind: 'parsed', parse: numberIn(0, 1), optional: true, placeholder: 'X', brief: 'Keep tokens with at least this share of the likeliest one\'s probability' },
+  seed: { kind: 'parsed', parse: integerIn(0), optional: true, placeholder: 'N', brief: 'The same seed gives the same text' },
+  stop: { kind: 'parsed', parse: text, optional: true, variadic: true, placeholder: 'TEXT', brief: 'Stop before this text (repeatable)' },
+  system: { kind: 'parsed', parse: text, optional: true, placeholder: 'TEXT', brief: 'System message' },
+};
+
+export const modelFlags: FlagParametersForType<ModelFlags, CliContext> = {
+  threads: { kind: 'parsed', parse: integerOrAuto(1, 256), optional: true, placeholder: 'N', brief: 'Threads, or auto' },
+  kv: { kind: 'parsed', parse: kvBits, optional: true, placeholder: '4|8|32', brief: 'Bits of the KV cache' },
+  context: { kind: 'parsed', parse: integerIn(1, 2 ** 24), optional: true, placeholder: 'N', brief: 'Tokens that the KV cache holds' },
+  recipe: { kind: 'parsed', parse: text, optional: true, placeholder: 'NAME|FILE', brief: 'How a checkpoint is quantised when it is opened' },
+};
+
+export const jsonFlag: FlagParametersForType<JsonFlag, CliContext> = {
+  json: { kind: 'boolean', default: false, withNegated: false, brief: 'Print JSON instead of text' },
+};
+
+/** The positional MODEL of most commands. */
+export const modelArgument = {
+  parse: text, optional: true, placeholder: 'MODEL', brief: 'Container, .gguf file or safetensors directory; default: the embedded model',
+} as const;
+
+/** `maxTokens` as it is written on the command line: `max-tokens`. */
+export const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+export function generateOptions({ maxTokens, temp, topP, topK, minP, seed, stop }: GenerationFlags, signal: AbortSignal): GenerateOptions {
+  return { maxTokens, temperature: temp, topP, topK, minP, seed, stop, signal };
+}
+
+export const systemMessages = ({ system }: GenerationFlags): ChatMessage[] => (system === undefined ? [] : [{ role: 'system', content: system }]);

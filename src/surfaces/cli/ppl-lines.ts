@@ -1,0 +1,37 @@
+import type { Divergence } from '../../evaluate/divergence.ts';
+
+/** `[3]6.1234,`: llama-perplexity's running figure. */
+export const runningFigure = (window: number, perplexity: number): string => `[${window}]${perplexity.toFixed(4)},`;
+
+/** Standard error of a perplexity from the mean negative log-likelihoods of its windows (delta method); 0 for one window. */
+export function standardError(perplexity: number, windows: readonly number[]): number {
+  if (windows.length < 2) return 0;
+  const centre = windows.reduce((sum, value) => sum + value, 0) / windows.length;
+  const variance = windows.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (windows.length - 1);
+  return perplexity * Math.sqrt(variance / windows.length);
+}
+
+export const finalEstimate = (perplexity: number, error: number): string => `Final estimate: PPL = ${perplexity.toFixed(4)} +/- ${error.toFixed(5)}\n`;
+
+/** The blocks of llama-perplexity's `--kl-divergence`, as far as the figures go. */
+export function divergenceReport(basePerplexity: number, d: Divergence): string {
+  const six = (value: number): string => value.toFixed(6).padStart(10);
+  const percent = (value: number): string => `${(value * 100).toFixed(3).padStart(7)} %`;
+  return [
+    '====== Perplexity statistics ======',
+    `Mean PPL(Q)                   : ${six(d.perplexity)}`,
+    `Mean PPL(base)                : ${six(basePerplexity)}`,
+    `Mean PPL(Q)/PPL(base)         : ${six(d.ratio)}`,
+    '',
+    '====== KL divergence statistics ======',
+    `Mean    KLD: ${six(d.meanKl)}`,
+    `Maximum KLD: ${six(d.maxKl)}`,
+    `99.9%   KLD: ${six(d.kl999)}`,
+    `Median  KLD: ${six(d.medianKl)}`,
+    '',
+    '====== Token probability statistics ======',
+    `RMS Δp    : ${percent(d.rmsChange)}`,
+    `Same top p: ${percent(d.sameTop)}`,
+    '',
+  ].join('\n');
+}

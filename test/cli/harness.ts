@@ -1,0 +1,108 @@
+import { Readable, Writable } from 'node:stream';
+import { run } from '@stricli/core';
+import { openReference } from '../../src/backends/reference/index.ts';
+import { TetradError } from '../../src/core/errors.ts';
+import { Model } from '../../src/generate/model.ts';
+import { withOverrides } from '../../src/quantize/overrides.ts';
+import { recipe } from '../../src/quantize/registry.ts';
+import { quantize } from '../../src/quantize/run.ts';
+import { createDecoder } from '../../src/runtime/decoder.ts';
+import { tetrad } from '../../src/surfaces/cli/app.ts';
+import type { CliContext, Input } from '../../src/surfaces/cli/context.ts';
+import type { Engine } from '../../src/surfaces/cli/engine.ts';
+import { processExitCode } from '../../src/surfaces/cli/exit.ts';
+import { BYTE_VOCAB, byteTokenizer, FakeModel } from '../generate/fake-model.ts';
+import { tinyStore } from '../support/tiny-model.ts';
+
+export interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface Calls {
+  readonly opened: unknown[];
+  readonly saved: string[];
+}
+
+const found = (source: string | null): void => {
+  if (source === 'missing.gguf') throw new TetradError('not_found', 'Cannot open missing.gguf: there is no such file');
+};
+
+/** How much of the script the end of the cache is. */
+function said(cache: readonly number[], script: readonly number[]): number {
+  for (let length = script.length - 1; length > 0; length--) {
+    if (script.slice(0, length).every((id, i) => cache.at(i - length) === id)) return length;
+  }
+  return 0;
+}
+
+/** The tiny model on scalar kernels behind every source; text comes from a fake that says `text` and ends. */
+export function tinyEngine(calls: Calls, text = 'Hello'): Engine {
+  const script = [...new TextEncoder().encode(text), 256];
+  const engine: Engine = {
+    describe: async (source) => {
+      found(source);
+      const { config, tokenizer, provenance } = tinyStore();
+      return { config, tokenizer, provenance: { ...provenance }, manifest: source === null ? quantize(tinyStore(), recipe('w4a8')).manifest : null };
+    },
+    openImage: async (source, options) => {
+      found(source);
+      calls.opened.push({ source, recipe: options.recipe, kv: options.kv });
+      return quantize(tinyStore(), withOverrides(recipe(options.recipe ?? 'w4a8'), options.set ?? []), options);
+    },
+    decoder: (image, options) => createDecoder(image, openReference, { ...options, context: options.context ?? 128, kv: options.kv ?? 4 }),
+    load: async (source) => {
+      found(source);
+      const tokenizer = source === 'base' ? byteTokenizer({ chatTemplate: null }) : byteTokenizer();
+      const tokens = new FakeModel(BYTE_VOCAB, 512, script);
+      const forward = tokens.forward.bind(tokens);
+      tokens.forward = (block) => {
+        const logits = forward(block).fill(0);
+        logits[script[said(tokens.cache, script)]!] = 100;
+        return logits;
+      };
+      return new Model({ tokens, tokenizer, config: tinyStore().config, estimate: null, now: () => performance.now() });
+    },
+    pack: async (source, directory, options) => {
+      const image = await engine.openImage(source, options);
+      for await (const piece of image.pieces()) await piece.fill(new Uint8Array(piece.bytes));
+      calls.saved.push(directory);
+      return image.manifest;
+    },
+    kernels: async () => ({
+      paths: [{ isa: 'relaxed-i32', fault: 'wrong result at output 3', gmacs: 0 }, { isa: 'simd128', fault: null, gmacs: 12.34 }], chosen: 'simd128',
+    }),
+  };
+  return engine;
+}
+
+export const emptyCalls = (): Calls => ({ opened: [], saved: [] });
+
+export interface CliOptions {
+  readonly input?: string;
+  readonly calls?: Calls;
+  readonly signal?: AbortSignal;
+  readonly engine?: Engine;
+}
+
+class Sink extends Writable {
+  text = '';
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+/** Runs the program in this process. */
+export async function cli(args: readonly string[], { input, calls = emptyCalls(), signal = new AbortController().signal, engine }: CliOptions = {}): Promise<Outcome> {
+  const stdout = new Sink();
+  const stderr = new Sink();
+  const stdin: Input = Object.assign(Readable.from(input === undefined ? [] : [input]), { isTTY: input === undefined });
+  const context: CliContext = {
+    process: { stdout, stderr, env: {} }, stdin, signal, now: () => performance.now(), engine: async () => engine ?? tinyEngine(calls),
+  };
+  await run(tetrad('1.2.3', signal), args, context);
+  return { code: processExitCode(context.process.exitCode), out: stdout.text, err: stderr.text };
+}
+
