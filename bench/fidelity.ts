@@ -16,6 +16,8 @@ import { BASE, parseCandidate } from './fidelity/candidates.ts';
 import { decodeFigures, Results, type RunKey } from './fidelity/records.ts';
 import type { Job, JobRecord } from './fidelity/worker.ts';
 
+/** sha256 of the ids of wikitext-2-test.txt as little-endian u16, from the goldens. */
+const GOLDEN_IDS = '5b2c8b5d2fe6b2b055318fba37002ec08f834d6897b88f0fded2576e8b02292a';
 const root = resolve(import.meta.dirname, '..');
 const { values: flags } = parseArgs({
   options: {
@@ -104,9 +106,10 @@ process.stdout.write('| recipe | KV bits | perplexity | ratio | mean KL | median
 for (const row of rows) process.stdout.write(`| ${row.join(' | ')} |\n`);
 
 const goldens = sharedFile('goldens/ref-goldens.json');
-if (goldens && context === 2048 && key.model.startsWith('SmolLM2-135M-Instruct.Q4_1')) {
+if (goldens && context === 2048 && basename(flags.text) === 'wikitext-2-test.txt' && key.model.startsWith('SmolLM2-135M-Instruct.Q4_1')) {
   const published = (JSON.parse(readFileSync(goldens, 'utf8')) as { ppl: Record<string, { window_nll: number[] }> }).ppl['wiki@2048']!.window_nll;
   const worst = Math.max(...baseNll.map((nll, window) => Math.abs(mean(nll) - published[window]!)));
   const sum = digest(new Uint8Array(Uint16Array.from(ids).buffer));
   process.stdout.write(`\nToken ids: ${ids.length}, sha256 ${sum}. Largest difference of a window's f32 cross entropy from PyTorch's: ${worst.toExponential(1)}.\n`);
+  if (worst > 1e-4 || sum !== GOLDEN_IDS) throw new Error('token ids or f32 figures differ from the goldens: the table above is not to be trusted');
 }

@@ -1,18 +1,16 @@
 // Compares the f32 recipe on the reference model with PyTorch: logits after each prompt, and all 64 greedy tokens. Usage: npm run goldens
-import { readFileSync } from 'node:fs';
-import { openWasm } from '../src/backends/wasm/open.ts';
 import { openGguf } from '../src/importers/open.ts';
 import { quantize } from '../src/quantize/run.ts';
 import { recipe } from '../src/quantize/registry.ts';
 import { createDecoder } from '../src/runtime/decoder.ts';
 import { fileSource } from '../src/surfaces/adapters/files.ts';
+import { opener } from '../src/surfaces/adapters/node.ts';
 import { certainTokens, greedy, logitError, readGoldens } from '../test/support/goldens.ts';
 
 const goldens = readGoldens();
 if (typeof goldens === 'string') throw new Error(goldens);
-const simd128 = new WebAssembly.Module(readFileSync(new URL('../dist/wasm/simd128.wasm', import.meta.url)));
 const store = await openGguf(await fileSource(goldens.gguf));
-const decoder = await createDecoder(quantize(store, recipe('f32')), (bytes) => openWasm({ simd128, relaxed: null }, 'simd128', bytes), { context: 128, kv: 32 });
+const decoder = await createDecoder(quantize(store, recipe('f32')), await opener(), { context: 128, kv: 32 });
 await store.close();
 
 process.stdout.write('| prompt | logits, relative error | equal greedy tokens | near-ties (step, gap) |\n|---|---|---|---|\n');

@@ -1,9 +1,8 @@
 // Child process of fidelity.ts: loads the models that it is asked for and compares windows.
-import { readFileSync } from 'node:fs';
-import { backendOpener } from '../../src/backends/open.ts';
 import { compareWindow } from '../../src/evaluate/divergence.ts';
 import { openGguf } from '../../src/importers/open.ts';
 import { fileSource } from '../../src/surfaces/adapters/files.ts';
+import { opener } from '../../src/surfaces/adapters/node.ts';
 import { BASE, loadCandidate, type LoadedCandidate } from './candidates.ts';
 import { encodeFigures, type WindowRecord } from './records.ts';
 
@@ -16,16 +15,7 @@ export interface Job {
 
 export type JobRecord = Omit<WindowRecord, 'build' | 'model' | 'context'>;
 
-function compile(name: string): WebAssembly.Module | null {
-  try {
-    return new WebAssembly.Module(readFileSync(new URL(`../../dist/wasm/${name}.wasm`, import.meta.url)));
-  } catch (error) {
-    if (name === 'relaxed' && error instanceof WebAssembly.CompileError) return null;
-    throw error;
-  }
-}
-
-const open = backendOpener({ modules: { simd128: compile('simd128')!, relaxed: compile('relaxed') }, now: () => performance.now() });
+const open = await opener();
 const models = new Map<string, LoadedCandidate>();
 
 async function model(job: Job, candidate: string): Promise<LoadedCandidate> {
