@@ -22,9 +22,12 @@ function codeOf(action: () => unknown): string {
   return 'no error';
 }
 
+const codePoint = fc.oneof(fc.integer({ min: 0, max: 0x7f }), fc.integer({ min: 0x80, max: 0xd7ff }), fc.integer({ min: 0xe000, max: 0x10ffff }));
+const anyText = fc.array(codePoint).map((codes) => String.fromCodePoint(...codes));
+
 describe('Tokenizer', () => {
   test.each([['byte-level', bytes], ['SentencePiece', pieces]])('%s: decode() undoes encode() for any text without lone surrogates', (_, tokenizer) => {
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), fc.boolean(), (text, special) => {
+    fc.assert(fc.property(anyText, fc.boolean(), (text, special) => {
       return tokenizer.decode(tokenizer.encode(text, { special })) === text;
     }));
   });
