@@ -1,8 +1,8 @@
 import { TetradError } from '../core/errors.ts';
 
 /**
- * How the next token is chosen. Steps run in this order, as in llama.cpp's default chain:
- * penalties, bias, top-k, typical-p, top-p, min-p, temperature, draw. Defaults are llama.cpp's.
+ * How the next token is chosen. Steps run in this order: penalties, bias, top-k, typical-p, top-p, min-p, temperature, draw.
+ * Each filter takes its probabilities among the tokens that the one before has kept. Order of the filters and defaults are llama.cpp's.
  */
 export interface SamplingOptions {
   /** Divides the logits before the draw; 0 takes the likeliest token (the lowest id of equals) and leaves out the filters. Default 0.8. */
