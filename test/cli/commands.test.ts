@@ -111,7 +111,7 @@ describe('tetrad quantize, show, info', () => {
 
   it('show describes containers and checkpoints', async () => {
     const { out } = await cli(['show']);
-    expect(out).toMatch(/architecture +llama\n[\s\S]*parameters +0\.\d\d M\n[\s\S]*Container[\s\S]*blocks +W4A8\n[\s\S]*source +tiny\n/);
+    expect(out).toMatch(/architecture +llama\n[\s\S]*parameters +0\.\d\d M\n[\s\S]*Container[\s\S]*blocks +W4A8\n[\s\S]*memory +\d+ KB with[\s\S]*source +tiny\n/);
     expect((await cli(['show', 'x.gguf'])).out).not.toContain('Container');
     const json = JSON.parse((await cli(['show', '--json'])).out);
     expect(json.parameters).toBe(96 * 260 + 96 + 2 * (96 * 24 * 8 + 96 * 96 + 3 * 96 * 200 + 2 * 96));
@@ -135,7 +135,7 @@ describe('tetrad bench', () => {
   it('prints the rows as JSON', async () => {
     const rows = JSON.parse((await cli([...args, '-o', 'json'])).out);
     expect(rows).toHaveLength(4);
-    expect(rows[1]).toMatchObject({ n_prompt: 0, n_gen: 1, n_depth: 0, n_threads: 1, type_k: 'u4', backends: 'reference scalar', model_type: 'llama 0.20M W4A8' });
+    expect(rows[1]).toMatchObject({ n_prompt: 0, n_gen: 1, n_depth: 0, n_threads: 1, type_k: 'u4', backends: 'reference scalar', model_type: 'llama 0.2M W4A8' });
     expect(rows[1].samples_ns).toHaveLength(2);
     expect(rows[1].avg_ts).toBeCloseTo(rows[1].samples_ns.reduce((sum: number, ns: number) => sum + 1e9 / ns, 0) / 2, 6);
   });

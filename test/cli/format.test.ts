@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { benchHead, benchLine, testName, timing } from '../../src/surfaces/cli/bench-rows.ts';
-import { binaryBytes, bytes, duration, pairs, parameters } from '../../src/surfaces/cli/format.ts';
+import { binaryBytes, bytes, duration, modelSize, pairs, parameters } from '../../src/surfaces/cli/format.ts';
 import { divergenceReport, finalEstimate, runningFigure, standardError } from '../../src/surfaces/cli/ppl-lines.ts';
 
 describe('figures', () => {
@@ -31,10 +31,10 @@ describe('llama-bench rows', () => {
   it('benchLine() is a row of the Markdown table', () => {
     const row = { model_type: 'llama 135M', model_size: 92.36 * 2 ** 20, model_n_params: 134_515_008, backends: 'WASM', n_threads: 2, n_prompt: 512, n_gen: 0, n_depth: 0 };
     const line = benchLine({ ...row, ...timing(512, [1e9, 1e9]) });
-    expect(line).toBe('| llama 135M                     |  92.36 MiB |   134.52 M | WASM       |       2 |           pp512 |        512.00 ± 0.00 |\n');
+    expect(line).toBe('| llama 135M                     |  92.36 MiB |   134.52 M | WASM             |       2 |           pp512 |        512.00 ± 0.00 |\n');
     const [head, rule] = benchHead().split('\n');
     expect([head!.length, rule!.length]).toEqual([line.length - 1, line.length - 1]);
-    expect([binaryBytes(3 * 2 ** 29), parameters(1.236e9)]).toEqual(['1.50 GiB', '1.24 B']);
+    expect([binaryBytes(3 * 2 ** 29), parameters(1.236e9), modelSize(1.236e9), modelSize(134_515_008)]).toEqual(['1.50 GiB', '1.24 B', '1.2B', '135M']);
   });
 });
 

@@ -7,6 +7,7 @@ import { withOverrides } from '../../src/quantize/overrides.ts';
 import { recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import { createDecoder } from '../../src/runtime/decoder.ts';
+import { estimate } from '../../src/runtime/estimate.ts';
 import { tetrad } from '../../src/surfaces/cli/app.ts';
 import type { CliContext, Input } from '../../src/surfaces/cli/context.ts';
 import type { Engine } from '../../src/surfaces/cli/engine.ts';
@@ -44,7 +45,8 @@ export function tinyEngine(calls: Calls, text = 'Hello'): Engine {
     describe: async (source) => {
       found(source);
       const { config, tokenizer, provenance } = tinyStore();
-      return { config, tokenizer, provenance: { ...provenance }, manifest: source === null ? quantize(tinyStore(), recipe('w4a8')).manifest : null };
+      const { manifest } = quantize(tinyStore(), recipe('w4a8'));
+      return { config, tokenizer, provenance: { ...provenance }, container: source === null ? { manifest, estimate: estimate(manifest, { context: 64, kv: 4 }) } : null };
     },
     openImage: async (source, options) => {
       found(source);

@@ -2,16 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { OpenBackend } from '../../backends/backend.ts';
-import { backendOpener, type BackendOptions } from '../../backends/open.ts';
-import type { WasmModules } from '../../backends/wasm/open.ts';
+import { backendOpener, type BackendOptions, type WasmModules } from '../../backends/open.ts';
 import type { Model } from '../../generate/model.ts';
 import type { ModelImage } from '../../models/image.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
 import type { RecipeOptions } from '../checkpoint.ts';
 import { estimateOf, modelOf, type MemoryOptions } from '../loader.ts';
-import { EMBEDDED, openLocal } from '../local-models.ts';
+import { EMBEDDED, openLocal } from './local-models.ts';
 
-export { EMBEDDED } from '../local-models.ts';
+export { EMBEDDED } from './local-models.ts';
 
 const now = (): number => performance.now();
 const resolve = createRequire(import.meta.url).resolve;

@@ -55,7 +55,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'model', width: 30, align: 'left' },
   { title: 'size', width: 10, align: 'right' },
   { title: 'params', width: 10, align: 'right' },
-  { title: 'backend', width: 10, align: 'left' },
+  { title: 'backend', width: 16, align: 'left' },
   { title: 'threads', width: 7, align: 'right' },
   { title: 'test', width: 15, align: 'right' },
   { title: 't/s', width: 20, align: 'right' },

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { bestPath, selfTest, type PathReport } from '../../backends/wasm/self-test.ts';
+import { bestPath, selfTest, type PathReport } from '../../backends/open.ts';
 import { writeContainer } from '../../container/write.ts';
 import { TetradError } from '../../core/errors.ts';
 import type { TokenizerData } from '../../core/tokenizer-data.ts';
@@ -7,11 +7,12 @@ import type { Model } from '../../generate/model.ts';
 import type { ModelConfig } from '../../models/config.ts';
 import type { Manifest, ModelImage } from '../../models/image.ts';
 import type { Decoder } from '../../runtime/decoder.ts';
+import type { Estimate } from '../../runtime/estimate.ts';
 import { directorySink } from '../adapters/directory-sink.ts';
 import { EMBEDDED, kernelModules, load, opener } from '../adapters/node.ts';
 import type { RecipeOptions } from '../checkpoint.ts';
-import { decoderOf, type MemoryOptions } from '../loader.ts';
-import { openHeaders, openLocal } from '../local-models.ts';
+import { decoderOf, estimateOf, type MemoryOptions } from '../loader.ts';
+import { openHeaders, openLocal } from '../adapters/local-models.ts';
 
 /** As `RecipeOptions`, but the recipe is a name or a JSON file. */
 export type OpenOptions = Omit<RecipeOptions, 'recipe'> & { readonly recipe?: string | undefined };
@@ -21,8 +22,8 @@ export interface Description {
   readonly config: ModelConfig;
   readonly tokenizer: TokenizerData;
   readonly provenance: Readonly<Record<string, unknown>>;
-  /** null for a checkpoint. */
-  readonly manifest: Manifest | null;
+  /** Of a packed model, with the memory that its default context takes; null for a checkpoint. */
+  readonly container: { readonly manifest: Manifest; readonly estimate: Estimate } | null;
 }
 
 /** What commands need of the library: the one seam between the command line and everything that computes. A null source is the embedded model. */
@@ -65,11 +66,11 @@ export const engine: Engine = {
     if ('image' in headers) {
       const { manifest } = headers.image;
       await headers.image.close();
-      return { config: manifest.config, tokenizer: manifest.tokenizer, provenance: manifest.provenance, manifest };
+      return { config: manifest.config, tokenizer: manifest.tokenizer, provenance: manifest.provenance, container: { manifest, estimate: estimateOf(manifest) } };
     }
     const { config, tokenizer, provenance } = headers.store;
     await headers.store.close();
-    return { config, tokenizer, provenance: { ...provenance }, manifest: null };
+    return { config, tokenizer, provenance: { ...provenance }, container: null };
   },
   async pack(source, directory, options) {
     const sink = await directorySink(directory); // an unwritable place is told before the work, not after it

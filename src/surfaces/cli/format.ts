@@ -24,6 +24,12 @@ export function duration(ms: number): string {
 /** `134.52 M`, `1.24 B`, as llama-bench writes parameters. */
 export const parameters = (count: number): string => (count >= 1e9 ? `${(count / 1e9).toFixed(2)} B` : `${(count / 1e6).toFixed(2)} M`);
 
+/** `135M`, `1.2B`: a model's size as its name says it. */
+export function modelSize(count: number): string {
+  const [scaled, unit] = count >= 1e9 ? [count / 1e9, 'B'] : [count / 1e6, 'M'];
+  return `${scaled >= 10 ? Math.round(scaled) : scaled.toFixed(1)}${unit}`;
+}
+
 /** `92.36 MiB`, `1.02 GiB`, as llama-bench writes sizes. */
 export const binaryBytes = (count: number): string => (count >= 2 ** 30 ? `${(count / 2 ** 30).toFixed(2)} GiB` : `${(count / 2 ** 20).toFixed(2)} MiB`);
 

@@ -67,7 +67,7 @@ export class ProgressBar {
     const speed = rate > 0 ? `   ${amount(rate)}/s` : '';
     const left = rate > 0 && share < 1 ? `   ${duration(((total - loaded) / rate) * 1000)}` : '';
     const tail = ` ${amount(loaded)}/${amount(total)}${speed}${left}`;
-    const width = Math.min(MOST_BAR, (this.#stream.columns ?? 80) - head.length - tail.length - 3);
+    const width = Math.min(MOST_BAR, (this.#stream.columns || 80) - head.length - tail.length - 3);
     if (width < LEAST_BAR) return `${head}${tail.trimStart()}`;
     const full = Math.round(share * width);
     return `${head}▕${'█'.repeat(full)}${' '.repeat(width - full)}▏${tail}`;

@@ -7,7 +7,7 @@ import { benchTests, contextNeeded, runBench, type BenchTest } from '../bench-ru
 import { benchHead, benchLine, timing, type BenchRow } from '../bench-rows.ts';
 import { jsonLine, type CliContext } from '../context.ts';
 import { jsonFlag, modelArgument, modelFlags, type JsonFlag, type ModelFlags } from '../flags.ts';
-import { parameters } from '../format.ts';
+import { modelSize } from '../format.ts';
 import { formats, parameterCount } from '../model-facts.ts';
 import { withProgress } from '../open.ts';
 import { integerIn, integerList } from '../parse.ts';
@@ -30,7 +30,7 @@ function modelFields(decoder: Decoder, source: string | null, kv: 4 | 8 | 32) {
   return {
     build_commit: '', build_number: 0, cpu_info: cpus()[0]?.model ?? '', gpu_info: '', backends: `${backend.name} ${backend.path}`,
     model_filename: source === null ? '' : basename(source),
-    model_type: `${manifest.config.arch} ${parameters(count).replace(' ', '')} ${formats(manifest).blocks}`,
+    model_type: `${manifest.config.arch} ${modelSize(count)} ${formats(manifest).blocks}`,
     model_size: manifest.bytes, model_n_params: count, n_batch: PAGE, n_ubatch: PAGE, type_k: KV_TYPES[kv], type_v: KV_TYPES[kv],
     n_gpu_layers: 0, flash_attn: true,
   };

@@ -61,6 +61,7 @@ async function converse(context: CliContext, conversation: Conversation): Promis
     lines.prompt();
   }
   lines.close();
+  if (terminal && !conversation.done) stderr.write('\n');
   signal.throwIfAborted();
 }
 

@@ -1,17 +1,17 @@
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { OpenBackend } from '../backends/backend.ts';
-import { openContainer } from '../container/read.ts';
-import { TetradError } from '../core/errors.ts';
-import { openGguf, openSafetensors } from '../importers/open.ts';
-import type { ModelImage } from '../models/image.ts';
-import type { WeightStore } from '../models/weights.ts';
-import { fileDirectory, fileSource } from './adapters/files.ts';
-import { quantizeStore, resolveRecipe, type RecipeOptions } from './checkpoint.ts';
+import type { OpenBackend } from '../../backends/backend.ts';
+import { openContainer } from '../../container/read.ts';
+import { TetradError } from '../../core/errors.ts';
+import { openGguf, openSafetensors } from '../../importers/open.ts';
+import type { ModelImage } from '../../models/image.ts';
+import type { WeightStore } from '../../models/weights.ts';
+import { fileDirectory, fileSource } from './files.ts';
+import { quantizeStore, resolveRecipe, type RecipeOptions } from '../checkpoint.ts';
 
 /** The model that ships with the package: SmolLM2-135M-Instruct (Apache-2.0), 4-bit. */
-export const EMBEDDED = fileURLToPath(new URL('../../models/smollm2-135m-instruct', import.meta.url));
+export const EMBEDDED = fileURLToPath(new URL('../../../models/smollm2-135m-instruct', import.meta.url));
 
 export type LocalKind = 'container' | 'gguf' | 'safetensors';
 
