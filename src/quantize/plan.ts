@@ -28,7 +28,7 @@ export interface ImagePlan {
 
 /** Whether the recipe permutes a linear's input channels. */
 export const isPermuted = (recipe: Recipe, spec: LinearSpec): boolean =>
-  needsSamples(recipe) && spec.order !== null && formatsOf(recipe, spec.site).weight.bits !== 32;
+  spec.order !== null && (recipe.transforms.length > 0 || (recipe.split.length > 0 && formatsOf(recipe, spec.site).weight.bits !== 32));
 
 /** The format of a linear's weights; checks that the source's grid fits where the recipe takes it over. */
 function weightFormatOf(store: WeightStore, recipe: Recipe, spec: LinearSpec): WeightFormat | FloatFormat {

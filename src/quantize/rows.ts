@@ -23,9 +23,9 @@ async function readPicked(tensor: WeightTensor, indices: Int32Array, signal?: Ab
 }
 
 function checkFinite(name: string, values: Float32Array): void {
-  let finite = true;
-  for (let i = 0; i < values.length; i++) finite &&= Number.isFinite(values[i]);
-  if (!finite) throw new TetradError('invalid_file', `Cannot quantise ${JSON.stringify(name)}: it holds values that are not finite`);
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += Math.abs(values[i]!); // of f32 values: no overflow in f64
+  if (!Number.isFinite(sum)) throw new TetradError('invalid_file', `Cannot quantise ${JSON.stringify(name)}: it holds values that are not finite`);
 }
 
 /** Reads rows of linears: their tensors stacked, in the order that another linear folds into them. Keeps the last small linear. */

@@ -1,4 +1,5 @@
 import type { ActivationSamples } from '../calibrate/samples.ts';
+import type { WeightFormat } from '../formats/number-format.ts';
 import { packFloatPanels, packPanels } from '../formats/pack.ts';
 import { packRowScales, ROW_SCALE_BYTES } from '../formats/row-scales.ts';
 import type { CopyOptions, ModelImage, Piece, Segment } from '../models/image.ts';
@@ -8,8 +9,10 @@ import { channelOrder, samplesOf } from './orders.ts';
 import { isPermuted, planImage, type ImagePart } from './plan.ts';
 import { formatsOf, type Recipe } from './recipe.ts';
 import { chunkRows, RowReader } from './rows.ts';
-import { nearest, nearestRowScales, type QuantisedRows } from './steps/nearest.ts';
+import { fitRows, type Fits } from './steps/fit.ts';
+import { nearest, type QuantisedRows } from './steps/nearest.ts';
 import { sourceRowScales, takeGrid } from './steps/source.ts';
+import { rowSteps } from './steps/two-level.ts';
 
 /** Progress has the stage `quantise` and counts bytes of the image; `signal` stops the next piece. */
 export interface QuantizeOptions extends CopyOptions {
@@ -31,12 +34,23 @@ function selectColumns(values: Float32Array, cols: number, [from, to]: readonly 
 
 const bytesOf = (array: Float32Array | Int32Array | Uint32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
+/** Rows [first, last) of a segment that starts at channel `from`. */
+interface Fitted {
+  readonly spec: LinearSpec;
+  readonly from: number;
+  readonly first: number;
+  readonly last: number;
+  readonly values: Float32Array;
+  readonly fits: Fits;
+}
+
 /** Fills the parts of an image from a store. */
 class Filler {
   readonly #store: WeightStore;
   readonly #recipe: Recipe;
   readonly #samples: ActivationSamples | undefined;
   readonly #reader: RowReader;
+  #last: Fitted | null = null;
   readonly #orders = new Map<string, Int32Array>();
   /** Linears whose rows take another one's order, by name. */
   readonly #folds: ReadonlyMap<string, LinearSpec>;
@@ -69,6 +83,16 @@ class Filler {
     return selectColumns(await this.#reader.values(spec, first, last, rowOrder, signal), spec.cols, segment.k, order);
   }
 
+  /** Values of rows and the grids fitted to them; row scales and panels of a small linear share them. */
+  async #fitted(spec: LinearSpec, segment: Segment, format: WeightFormat, first: number, last: number, signal?: AbortSignal): Promise<Fitted> {
+    const known = this.#last;
+    if (known && known.spec === spec && known.from === segment.k[0] && known.first === first && known.last === last) return known;
+    this.#last = null;
+    const values = await this.#values(spec, segment, first, last, signal);
+    this.#last = { spec, from: segment.k[0], first, last, values, fits: fitRows(values, last - first, segment.k[1] - segment.k[0], format) };
+    return this.#last;
+  }
+
   #takesGrid = (spec: LinearSpec): boolean => formatsOf(this.#recipe, spec.site).rounding === 'source';
 
   async #panels(spec: LinearSpec, segment: Segment, [first, last]: readonly [number, number], target: Uint8Array, signal?: AbortSignal): Promise<void> {
@@ -76,10 +100,12 @@ class Filler {
     const length = segment.k[1] - segment.k[0];
     const { weight } = segment;
     if (weight.bits === 32) return packFloatPanels(await this.#values(spec, segment, first, last, signal), rows, length, target);
-    const quantised: QuantisedRows = this.#takesGrid(spec)
-      ? takeGrid(await this.#reader.grid(spec, first, last, signal), rows, length, weight)
-      : nearest(await this.#values(spec, segment, first, last, signal), rows, length, weight);
-    packPanels(weight, quantised.codes, target);
+    const quantise = async (): Promise<QuantisedRows> => {
+      if (this.#takesGrid(spec)) return takeGrid(await this.#reader.grid(spec, first, last, signal), rows, length, weight);
+      const { values, fits } = await this.#fitted(spec, segment, weight, first, last, signal);
+      return nearest(values, rows, length, weight, fits);
+    };
+    packPanels(weight, (await quantise()).codes, target);
   }
 
   async #rowScales(spec: LinearSpec, segment: Segment, target: Uint8Array, signal?: AbortSignal): Promise<void> {
@@ -90,7 +116,7 @@ class Filler {
       const last = Math.min(spec.rows, first + step);
       const scales = this.#takesGrid(spec)
         ? sourceRowScales(await this.#reader.grid(spec, first, last, signal), last - first, weight)
-        : nearestRowScales(await this.#values(spec, segment, first, last, signal), last - first, segment.k[1] - segment.k[0], weight);
+        : rowSteps(weight, (await this.#fitted(spec, segment, weight, first, last, signal)).fits, last - first);
       target.set(bytesOf(packRowScales(scales)), first * ROW_SCALE_BYTES);
     }
   }

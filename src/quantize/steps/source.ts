@@ -1,8 +1,9 @@
 import { f16ToF32, f32ToF16 } from '../../core/numeric.ts';
 import type { WeightFormat } from '../../formats/number-format.ts';
 import type { SourceGrid, WeightTensor } from '../../models/weights.ts';
+import type { Fits } from './fit.ts';
 import type { QuantisedRows } from './nearest.ts';
-import { rowSteps } from './two-level.ts';
+import { roundPair, rowSteps } from './two-level.ts';
 
 /** The format that holds a source grid without loss; null where there is none. */
 export function lossless(grid: WeightTensor['grid']): WeightFormat | null {
@@ -15,56 +16,42 @@ export const canTake = (grid: WeightTensor['grid'], format: WeightFormat): boole
   grid !== null && grid.bits === format.bits && grid.group === format.block
   && (format.zero === 'min' || (format.zero === 'mid' && format.scale === 'f16' && !grid.hasMin));
 
-/** Scales and minima of a grid as numbers; blocks with a negative scale are turned around (code q becomes limit - q), so that all are positive. */
-function positive(grid: SourceGrid, turn: boolean): { scale: Float64Array; offset: Float64Array; codes: Uint8Array } {
+/** A grid as numbers; blocks with a negative scale are turned around (code q becomes limit - q), so that all are positive. */
+function positiveGrid(grid: SourceGrid): { readonly fits: Fits; readonly codes: Uint8Array } {
   const limit = (1 << grid.bits) - 1;
   const scale = Float64Array.from(grid.scale, f16ToF32);
   const offset = grid.min ? Float64Array.from(grid.min, f16ToF32) : scale.map((s) => -s * grid.zero);
-  const codes = turn ? grid.codes.slice() : grid.codes;
+  const codes = grid.codes.slice();
+  const [sum, squares] = [new Float64Array(scale.length), new Float64Array(scale.length)];
   scale.forEach((s, group) => {
-    if (s >= 0) return;
-    scale[group] = -s;
-    offset[group] = offset[group]! + s * limit;
-    if (turn) for (let i = group * grid.group; i < (group + 1) * grid.group; i++) codes[i] = limit - codes[i]!;
+    const block = codes.subarray(group * grid.group, (group + 1) * grid.group);
+    if (s < 0) {
+      scale[group] = -s;
+      offset[group] = offset[group]! + s * limit;
+      block.forEach((code, i) => { block[i] = limit - code; });
+    }
+    block.forEach((code) => {
+      sum[group]! += code;
+      squares[group]! += code * code;
+    });
   });
-  return { scale, offset, codes };
+  return { fits: { scale, offset, sum, squares }, codes };
 }
 
 /** The row scales alone, for `format.scale` `u8`. */
-export function sourceRowScales(grid: SourceGrid, rows: number, format: WeightFormat): Float32Array {
-  const { scale, offset } = positive(grid, false);
-  return rowSteps(format, scale, offset, rows, scale.length / rows);
-}
+export const sourceRowScales = (grid: SourceGrid, rows: number, format: WeightFormat): Float32Array => rowSteps(format, positiveGrid(grid).fits, rows);
 
-const clamp = (value: number, low: number, high: number): number => Math.max(low, Math.min(high, value));
-
-/**
- * Rounds scales and minima to two levels while the codes stay: of the neighbouring pairs the one with the least
- * `sum over the block of (ds * q + dm)^2`, from the block's sums of q and q^2.
- */
+/** Rounds scales and minima to two levels while the codes stay. */
 function toTwoLevels(grid: SourceGrid, rows: number, length: number, format: WeightFormat): QuantisedRows {
-  const { scale, offset, codes } = positive(grid, true);
-  const blocks = scale.length / rows;
-  const rowScales = rowSteps(format, scale, offset, rows, blocks);
-  const [scales, zeros] = [new Uint16Array(rows * blocks), new Uint16Array(rows * blocks)];
-  for (let entry = 0; entry < rows * blocks; entry++) {
-    const row = Math.floor(entry / blocks);
-    const [step, minStep] = [rowScales[row * 2]!, rowScales[row * 2 + 1]!];
-    let [sum, squares] = [0, 0];
-    for (let i = entry * format.block; i < (entry + 1) * format.block; i++) {
-      sum += codes[i]!;
-      squares += codes[i]! * codes[i]!;
-    }
-    let best = Infinity;
-    const code = step === 0 ? 0 : Math.floor(scale[entry]! / step);
-    for (let s = clamp(code, 0, 254); s <= clamp(code, 0, 254) + 1; s++) {
-      const ds = scale[entry]! - step * s;
-      const target = minStep === 0 ? 0 : (offset[entry]! + (ds * sum) / format.block) / minStep;
-      const z = clamp(Math.round(target), -127, 127);
-      const dm = offset[entry]! - minStep * z;
-      const error = ds * ds * squares + 2 * ds * dm * sum + dm * dm * format.block;
-      if (error < best) [best, scales[entry], zeros[entry]] = [error, s, z & 0xff];
-    }
+  const { fits, codes } = positiveGrid(grid);
+  const entries = fits.scale.length;
+  const rowScales = rowSteps(format, fits, rows);
+  const [scales, zeros] = [new Uint16Array(entries), new Uint16Array(entries)];
+  for (let entry = 0; entry < entries; entry++) {
+    const row = Math.floor((entry * rows) / entries);
+    const [scale, min] = roundPair(fits, entry, format.block, rowScales[row * 2]!, rowScales[row * 2 + 1]!);
+    scales[entry] = scale;
+    zeros[entry] = min & 0xff;
   }
   return { codes: { rows, length, codes, scales, zeros }, rowScales };
 }
