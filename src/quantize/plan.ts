@@ -6,7 +6,7 @@ import type { ActFormat, FloatFormat, WeightFormat } from '../formats/number-for
 import { FORMAT_VERSION, IMAGE_ALIGNMENT, type ArrayRef, type Linear, type Manifest, type Segment } from '../models/image.ts';
 import { linearSpecs, type LinearSpec } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
-import { formatsOf, needsSamples, type Recipe } from './recipe.ts';
+import { formatsOf, type Recipe } from './recipe.ts';
 import { chunkRows } from './rows.ts';
 import { movedBlocks } from './steps/blocks.ts';
 import { canTake, lossless } from './steps/source.ts';

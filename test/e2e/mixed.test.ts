@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { openWasm } from '../../src/backends/wasm/open.ts';
+import { collectSamples } from '../../src/calibrate/collect.ts';
+import { padded } from '../../src/formats/layout.ts';
+import type { Linear } from '../../src/models/image.ts';
+import { withOverrides } from '../../src/quantize/overrides.ts';
+import { recipe } from '../../src/quantize/registry.ts';
+import { quantize } from '../../src/quantize/run.ts';
+import { BoundLinear } from '../../src/runtime/bound-linear.ts';
+import { createDecoder } from '../../src/runtime/decoder.ts';
+import { layoutMemory, quantSegments } from '../../src/runtime/layout.ts';
+import { imageBytes, intsAt, linearValues } from '../support/image.ts';
+import { lcg } from '../support/linear.ts';
+import { allLogits, largestDifference } from '../support/logits.ts';
+import { testModules } from '../support/modules.ts';
+import { tinyStore } from '../support/tiny-model.ts';
+
+const modules = await testModules();
+const open = (bytes: number) => openWasm(modules, 'simd128', bytes);
+const store = tinyStore({ config: { hidden: 288, headDim: 72 } });
+const ids = Array.from({ length: 100 }, (_, i) => (i * 89 + 7) % 260);
+const samples = await collectSamples(await createDecoder(quantize(store, recipe('f32')), open, { context: 128, kv: 32 }), ids);
+
+/**
+ * y = W x in f64, in the source's channel order: each channel's activation code is found from the set of channels that shares its scale,
+ * and no permutation is applied anywhere. `order[i]` is the source channel at permuted place i.
+ */
+function unpermuted(linear: Linear, order: Int32Array, weights: Float32Array, x: Float32Array): Float64Array {
+  const y = new Float64Array(linear.rows);
+  for (const { k, act } of quantSegments(linear)) {
+    const limit = act.bits === 4 ? 7 : 127;
+    for (let from = k[0]; from < k[1]; from += act.block) {
+      const channels = [...order.subarray(from, Math.min(k[1], from + act.block))];
+      const range = Math.max(...channels.map((c) => Math.abs(x[c]!))) * act.clip;
+      for (const channel of channels) {
+        const code = Math.max(-limit, Math.min(limit, Math.round((x[channel]! * limit) / range)));
+        for (let row = 0; row < linear.rows; row++) y[row]! += ((range / limit) * code) * weights[row * linear.cols + channel]!;
+      }
+    }
+  }
+  return y;
+}
+
+describe('recipe w4ax', () => {
+  it('gathers channels into 4- and 8-bit blocks of one GEMM that equals the unpermuted computation', async () => {
+    const image = quantize(store, withOverrides(recipe('w4ax'), ['split.0.share=0.4']), { samples });
+    const bytes = await imageBytes(image);
+    const layout = layoutMemory(image.manifest, { context: 64, kv: 4, logitRows: 1 });
+    const backend = open(layout.total);
+    backend.memory.u8.set(bytes, layout.image);
+    for (const site of ['attn.qkv', 'attn.o', 'mlp.gate_up']) {
+      const name = `layers.1.${site}`;
+      const linear = image.manifest.linears[name]!;
+      expect(linear.segments.map((s) => s.act?.bits), name).toEqual([4, 8]);
+      const order = intsAt(bytes, linear.permute!);
+      expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: linear.cols }, (_, i) => i));
+      const permuted = linearValues(bytes, linear);
+      const weights = new Float32Array(permuted.length);
+      for (let i = 0; i < permuted.length; i++) weights[Math.floor(i / linear.cols) * linear.cols + order[i % linear.cols]!] = permuted[i]!;
+
+      const random = lcg(11);
+      const x = Float32Array.from({ length: linear.cols }, () => (random() * 2 - 1) * (random() < 0.05 ? 30 : 1));
+      backend.memory.f32.set(x, layout.gateUp >>> 2);
+      const bound = new BoundLinear(backend, layout, name, linear);
+      bound.from(layout.gateUp, padded(linear.cols), 1);
+      bound.multiply(layout.logits, padded(linear.rows), 1, 0);
+      const y = unpermuted(linear, order, weights, x);
+      // f32 rounding: one term per block and a few operations each, relative to the sum of magnitudes.
+      const magnitude = (row: number): number => x.reduce((sum, value, c) => sum + Math.abs(value * weights[row * linear.cols + c]!), 0);
+      for (let row = 0; row < linear.rows; row++) {
+        const got = backend.memory.f32[(layout.logits >>> 2) + row]!;
+        expect(Math.abs(got - y[row]!), `${name} row ${row}`).toBeLessThan(16 * 2 ** -24 * (magnitude(row) + 1) * linear.segments.length);
+      }
+    }
+  });
+
+  it('permutes without changing the model: reordered f32 logits equal unordered ones but for rounding', async () => {
+    const reordered = withOverrides(recipe('f32'), ['transforms.0={"kind":"reorder","by":"energy"}']);
+    const image = quantize(store, reordered, { samples });
+    expect(image.manifest.linears['layers.0.attn.qkv']!.permute).toBeDefined();
+    expect(image.manifest.linears['layers.0.mlp.down']!.permute).toBeUndefined(); // folded into the rows of gate and up
+    const logits = async (from: typeof image): Promise<Float32Array> =>
+      allLogits(await createDecoder(from, open, { context: 128, kv: 32, allLogits: true }), ids);
+    const plain = await logits(quantize(store, recipe('f32')));
+    const peak = plain.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    expect(largestDifference(await logits(image), plain)).toBeLessThan(1e-5 * peak);
+  });
+});
