@@ -25,7 +25,7 @@ try {
   const model = await load();
   const { total } = model.estimate;
   note(`${model.config.name}: loaded in ${((performance.now() - start) / 1000).toFixed(1)} s, ${Math.round(total / 1e6)} MB for weights and ${model.context} tokens of context\n`);
-  const text = 'Water boils at';
+  const text = 'Photosynthesis is the process by which';
   const question = 'Why is the sky blue? Answer in one sentence.';
   await show(`Completion of "${text}":`, model.generate(text, { maxTokens: 32, temperature: 0 }));
   await show(`Answer to "${question}":`, model.chat([{ role: 'user', content: question }], { maxTokens: 80, temperature: 0 }));

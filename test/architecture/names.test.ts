@@ -32,7 +32,7 @@ describe('names', () => {
 
   it('no machine path, registry host or note to oneself is in any text file', () => {
     const traces = /(?<![\w./])\/(?:work|root|home\/\w+|Users\/\w+)\/|[A-Z]:\\Users\\|registry\.(?:npmjs|yarnpkg)\.|pypi\.org|pythonhosted\.org|\b(?:TODO|FIXME|XXX|HACK)\b/g;
-    const files = sources((path) => path !== 'test/architecture/names.test.ts');
-    expect(files.flatMap((file) => (file.text.length < 4_000_000 ? matches(file, file.text, traces) : []))).toEqual([]);
+    const files = sources((path) => path !== 'test/architecture/names.test.ts' && !path.endsWith('/model.json')); // a vocabulary holds any word
+    expect(files.flatMap((file) => matches(file, file.text, traces))).toEqual([]);
   });
 });
