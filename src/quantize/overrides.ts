@@ -16,9 +16,13 @@ function valueOf(text: string): unknown {
   }
 }
 
+/** Fields that a site rule may lack, and the next element of a list. */
+const canAdd = (target: object, key: string): boolean =>
+  Array.isArray(target) ? key === String(target.length) : 'match' in target && ['weight', 'act', 'rounding'].includes(key);
+
 /**
- * A recipe with fields replaced: `weight.block=64`, `split.0.share=0.5`. Paths must exist (an index one past the end of a list appends);
- * throws `invalid_recipe` otherwise, or where the result is no valid recipe.
+ * A recipe with fields replaced: `weight.block=64`, `split.0.share=0.5`. Paths must exist, but an index one past the end of a list
+ * appends and a site rule may gain its optional fields. Throws `invalid_recipe` otherwise, or where the result is no valid recipe.
  */
 export function withOverrides(recipe: Recipe, settings: readonly string[]): Recipe {
   const copy: unknown = structuredClone(recipe);
@@ -28,8 +32,8 @@ export function withOverrides(recipe: Recipe, settings: readonly string[]): Reci
     const path = setting.slice(0, equals).split('.');
     const last = path.pop()!;
     let target: unknown = copy;
-    const enter = (key: string, appends: boolean): Record<string, unknown> => {
-      if (isObject(target) && (Object.hasOwn(target, key) || (appends && Array.isArray(target) && key === String(target.length)))) return target;
+    const enter = (key: string, adds: boolean): Record<string, unknown> => {
+      if (isObject(target) && (Object.hasOwn(target, key) || (adds && canAdd(target, key)))) return target;
       const known = isObject(target) && Object.keys(target).length > 0 ? `one of ${Object.keys(target).join(', ')}` : 'no field';
       return fail(setting, `there is no ${JSON.stringify(key)}, needed is ${known}`);
     };

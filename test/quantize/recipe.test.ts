@@ -77,6 +77,7 @@ describe('withOverrides()', () => {
     expect(changed.act).toEqual({ bits: 8, block: 128, clip: 1 });
     expect(changed.sites).toHaveLength(2);
     expect(recipe('w4ax').split[0]!.share).toBe(0.25);
+    expect(formatsOf(withOverrides(recipe('w4a8'), ['rounding=source', 'sites.0.rounding=nearest']), 'output').rounding).toBe('nearest');
   });
 
   it('names what is wrong with a path or a value', () => {

@@ -23,18 +23,24 @@ function positiveGrid(grid: SourceGrid): { readonly fits: Fits; readonly codes: 
   const offset = grid.min ? Float64Array.from(grid.min, f16ToF32) : scale.map((s) => -s * grid.zero);
   const codes = grid.codes.slice();
   const [sum, squares] = [new Float64Array(scale.length), new Float64Array(scale.length)];
-  scale.forEach((s, group) => {
-    const block = codes.subarray(group * grid.group, (group + 1) * grid.group);
+  for (let group = 0; group < scale.length; group++) {
+    const s = scale[group]!;
+    const [from, to] = [group * grid.group, (group + 1) * grid.group];
     if (s < 0) {
       scale[group] = -s;
       offset[group] = offset[group]! + s * limit;
-      block.forEach((code, i) => { block[i] = limit - code; });
+      for (let i = from; i < to; i++) codes[i] = limit - codes[i]!;
     }
-    block.forEach((code) => {
-      sum[group]! += code;
-      squares[group]! += code * code;
-    });
-  });
+    let codeSum = 0;
+    let squareSum = 0;
+    for (let i = from; i < to; i++) {
+      const code = codes[i]!;
+      codeSum += code;
+      squareSum += code * code;
+    }
+    sum[group] = codeSum;
+    squares[group] = squareSum;
+  }
   return { fits: { scale, offset, sum, squares }, codes };
 }
 
