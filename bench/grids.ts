@@ -1,5 +1,5 @@
 // What storing the weights in a grid costs by itself: KL against f32 on WikiText-2 with everything else in f32.
-// Usage: npm run grids -- [--windows 3] [--context 1024]    Needs the reference GGUF and ../shared/data.
+// Usage: npm run grids -- [--windows 3] [--context 1024] [--only "6 bits"]    Needs the reference GGUF and ../shared/data.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { compare } from '../src/evaluate/divergence.ts';
@@ -29,13 +29,14 @@ interface Grid {
 const blocks = (name: string): boolean => /\.(attn|mlp)\.(q|k|v|o|gate|up|down)$/.test(name);
 const table = (name: string): boolean => name === 'embed';
 const of = (bits: 4 | 6 | 8, block: 32 | 64 | 128, scale: 'f16' | 'u8', zero: 'mid' | 'min'): WeightFormat => ({ bits, block, scale, zero });
-const GRIDS: readonly Grid[] = [
+const ALL: readonly Grid[] = [
   { label: 'blocks: source codes, two-level scales and minima', format: of(4, 32, 'u8', 'min'), rounding: 'source', applies: blocks },
   { label: 'blocks: nearest, two-level', format: of(4, 32, 'u8', 'min'), rounding: 'nearest', applies: blocks },
   { label: 'embedding: 6 bits, 64, f16', format: of(6, 64, 'f16', 'mid'), rounding: 'nearest', applies: table },
   { label: 'embedding: 6 bits, 128, f16', format: of(6, 128, 'f16', 'mid'), rounding: 'nearest', applies: table },
   { label: 'embedding: 6 bits, 32, two-level', format: of(6, 32, 'u8', 'mid'), rounding: 'nearest', applies: table },
   { label: 'embedding: 6 bits, 32, two-level with minimum', format: of(6, 32, 'u8', 'min'), rounding: 'nearest', applies: table },
+  { label: 'embedding: 6 bits, 64, two-level with minimum', format: of(6, 64, 'u8', 'min'), rounding: 'nearest', applies: table },
   { label: 'embedding: 4 bits, 32, two-level with minimum', format: of(4, 32, 'u8', 'min'), rounding: 'nearest', applies: table },
 ];
 
@@ -62,7 +63,10 @@ function through(store: WeightStore, { format, rounding, applies }: Grid): Weigh
   };
 }
 
-const { values: flags } = parseArgs({ options: { windows: { type: 'string', default: '3' }, context: { type: 'string', default: '1024' } } });
+const { values: flags } = parseArgs({
+  options: { windows: { type: 'string', default: '3' }, context: { type: 'string', default: '1024' }, only: { type: 'string', default: '' } },
+});
+const GRIDS = ALL.filter(({ label }) => label.includes(flags.only));
 const [gguf, text] = [referenceGguf(), sharedFile('data/wikitext-2-test.txt')];
 if (!gguf || !text) throw new Error('the reference GGUF and ../shared/data are needed');
 const store = await openGguf(await fileSource(gguf));

@@ -1,0 +1,11 @@
+/** Tetrad on Node: load a model, generate, chat. Recipes and containers are in `tetrad/quantize`. */
+export { EMBEDDED, estimate, load, type LoadOptions } from './surfaces/adapters/node.ts';
+export { TetradError, type ErrorCode } from './core/errors.ts';
+export type { OnProgress, Progress } from './core/bytes.ts';
+export type { Generation, GenerationResult, Usage } from './generate/generation.ts';
+export type { GenerateOptions, Model } from './generate/model.ts';
+export type { SamplingOptions } from './generate/sampling-options.ts';
+export type { ModelConfig } from './models/config.ts';
+export type { ModelImage } from './models/image.ts';
+export type { Estimate } from './runtime/estimate.ts';
+export type { ChatMessage } from './tokenizer/chat-template.ts';
