@@ -41,7 +41,7 @@ describe('documentation examples', () => {
     const file = join(folder, `${where.replace(/\W/g, '-')}.ts`);
     const packages = [...new Set(importsOf(code).map(({ from }) => from).filter((from) => /^tetrad(\/|$)/.test(from)))];
     mkdirSync(folder, { recursive: true });
-    writeFileSync(file, packages.reduce((text, name) => text.replaceAll(`'${name}'`, `'${sourceOf(name)}'`), code));
+    writeFileSync(file, packages.reduce((text, name) => text.replaceAll(new RegExp(`(['"])${name}\\1`, 'g'), `'${sourceOf(name)}'`), code));
     await expect(import(/* @vite-ignore */ pathToFileURL(file).href)).resolves.toBeDefined();
   });
 });
