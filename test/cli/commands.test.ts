@@ -25,6 +25,7 @@ describe('tetrad', () => {
     [['quantize', 'x.gguf', '-o', 'd', '--recipe', 'w1a1'], 'Cannot find recipe "w1a1"'],
     [['quantize', 'x.gguf', '-o', 'd', '--set', 'colour=red'], 'colour'],
     [['bench', '-o', 'csv'], 'csv'],
+    [['bench', '-p', '0', '-n', '0'], 'nothing to measure'],
   ])('%j is a usage error: exit code 2, one line on stderr', async (args, message) => {
     const { code, out, err } = await cli(args);
     expect([code, out]).toEqual([2, '']);

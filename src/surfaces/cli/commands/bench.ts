@@ -6,6 +6,7 @@ import type { Decoder } from '../../../runtime/decoder.ts';
 import { benchTests, contextNeeded, runBench, type BenchTest } from '../bench-run.ts';
 import { benchHead, benchLine, timing, type BenchRow } from '../bench-rows.ts';
 import { jsonLine, type CliContext } from '../context.ts';
+import { UsageError } from '../exit.ts';
 import { jsonFlag, modelArgument, modelFlags, type JsonFlag, type ModelFlags } from '../flags.ts';
 import { modelSize } from '../format.ts';
 import { formats, parameterCount } from '../model-facts.ts';
@@ -53,6 +54,7 @@ async function bench(this: CliContext, flags: Flags, model?: string): Promise<vo
   const source = model ?? null;
   const json = flags.json || flags.output === 'json';
   const tests = benchTests(flags.prompt, flags.gen, flags.depth);
+  if (tests.length === 0) throw new UsageError('there is nothing to measure: -p or -n above 0 is needed');
   const rows: BenchRow[] = [];
   for (const threads of flags.threads) {
     const decoder = await openDecoder(this, source, flags, threads, tests);
@@ -87,6 +89,7 @@ export const benchCommand = buildCommand<Flags, [model?: string], CliContext>({
   },
   docs: {
     brief: 'Measure tokens per second',
+    customUsage: ['[MODEL] [-p 512] [-n 128] [-d 0] [-t 1] [-r 5] [-o md|json]'],
     fullDescription: 'Prompt (pp) and generation (tg) speed in the fields of llama-bench. Tokenising and sampling are not timed; each test runs once to warm up.',
   },
 });

@@ -87,6 +87,7 @@ export const chatCommand = buildCommand<Flags, [model?: string], CliContext>({
   },
   docs: {
     brief: 'Talk with a model',
+    customUsage: ['[MODEL] [flags]'],
     fullDescription: 'A conversation on the terminal. Piped input is one message a line; with --json each answer is one JSON value on a line.',
   },
 });

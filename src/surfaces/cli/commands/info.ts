@@ -36,5 +36,5 @@ async function info(this: CliContext, { json }: JsonFlag): Promise<void> {
 export const infoCommand = buildCommand<JsonFlag, [], CliContext>({
   func: info,
   parameters: { flags: jsonFlag },
-  docs: { brief: 'Tell what this engine can do' },
+  docs: { brief: 'Tell what this engine can do', customUsage: ['[--json]'] },
 });

@@ -85,6 +85,7 @@ export const pplCommand = buildCommand<Flags, [model?: string], CliContext>({
   },
   docs: {
     brief: 'Perplexity of a text, in windows from its start',
+    customUsage: ['[MODEL] -f FILE [-c 2048] [--windows N] [--base MODEL]'],
     fullDescription: 'Perplexity in the GPTQ convention: windows of --context tokens (2048), each run from position 0; exp of the mean of the window means.',
   },
 });

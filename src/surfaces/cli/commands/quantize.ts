@@ -37,5 +37,5 @@ export const quantizeCommand = buildCommand<Flags, [source: string], CliContext>
     aliases: { o: 'output' },
     positional: { kind: 'tuple', parameters: [{ parse: String, placeholder: 'SRC', brief: 'A .gguf file or a safetensors directory' }] },
   },
-  docs: { brief: 'Pack a checkpoint into a container' },
+  docs: { brief: 'Pack a checkpoint into a container', customUsage: ['SRC -o DIR [--recipe NAME|FILE] [--kv 4|8|32] [--set FIELD=VALUE]...'] },
 });

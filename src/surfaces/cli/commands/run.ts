@@ -53,6 +53,7 @@ export const runCommand = buildCommand<Flags, [first?: string, second?: string],
   },
   docs: {
     brief: 'Answer one prompt',
+    customUsage: ['[MODEL] [PROMPT] [flags]'],
     fullDescription: 'Streams the answer to one prompt. A single argument is the prompt, unless it is a path. Text goes to stdout, all else to stderr.',
   },
 });

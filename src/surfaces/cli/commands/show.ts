@@ -46,5 +46,5 @@ async function show(this: CliContext, { json }: JsonFlag, model?: string): Promi
 export const showCommand = buildCommand<JsonFlag, [model?: string], CliContext>({
   func: show,
   parameters: { flags: jsonFlag, positional: { kind: 'tuple', parameters: [modelArgument] } },
-  docs: { brief: 'Describe a model without loading it' },
+  docs: { brief: 'Describe a model without loading it', customUsage: ['[MODEL] [--json]'] },
 });
