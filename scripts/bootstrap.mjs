@@ -16,6 +16,9 @@ const commands = {
   bench: { build: [buildWasm], run: ['scripts/bench.mjs'] },
   goldens: { build: [buildWasm], run: ['bench/goldens.ts'] },
   fidelity: { build: [buildWasm], run: ['bench/fidelity.ts'] },
+  grids: { build: [buildWasm], run: ['bench/grids.ts'] },
+  digests: { build: [buildWasm, buildScript], run: ['scripts/digests.mjs'] },
+  coldstart: { build: [buildWasm, buildScript], run: ['scripts/coldstart.mjs'] },
 };
 
 const [name, ...args] = process.argv.slice(2);

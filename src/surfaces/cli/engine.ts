@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { bestPath, selfTest, type PathReport } from '../../backends/open.ts';
-import { writeContainer } from '../../container/write.ts';
 import { TetradError } from '../../core/errors.ts';
 import type { TokenizerData } from '../../core/tokenizer-data.ts';
 import type { Model } from '../../generate/model.ts';
@@ -8,11 +7,11 @@ import type { ModelConfig } from '../../models/config.ts';
 import type { Manifest, ModelImage } from '../../models/image.ts';
 import type { Decoder } from '../../runtime/decoder.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
-import { directorySink } from '../adapters/directory-sink.ts';
 import { EMBEDDED, kernelModules, load, opener } from '../adapters/node.ts';
 import type { RecipeOptions } from '../checkpoint.ts';
 import { decoderOf, estimateOf, type MemoryOptions } from '../loader.ts';
 import { openHeaders, openLocal } from '../adapters/local-models.ts';
+import { quantize } from '../adapters/quantize.ts';
 
 /** As `RecipeOptions`, but the recipe is a name or a JSON file. */
 export type OpenOptions = Omit<RecipeOptions, 'recipe'> & { readonly recipe?: string | undefined };
@@ -72,15 +71,7 @@ export const engine: Engine = {
     await headers.store.close();
     return { config, tokenizer, provenance: { ...provenance }, container: null };
   },
-  async pack(source, directory, options) {
-    const sink = await directorySink(directory); // an unwritable place is told before the work, not after it
-    const image = await openImage(source, options).catch(async (error: unknown) => {
-      await sink.abort();
-      throw error;
-    });
-    await writeContainer(image, sink, options).finally(() => image.close());
-    return image.manifest;
-  },
+  pack: async (source, directory, options) => quantize(source, directory, { ...options, recipe: await recipeFrom(options.recipe) }),
   async kernels() {
     const paths = selfTest(await kernelModules(), () => performance.now());
     return { paths, chosen: bestPath(paths) };
