@@ -3,6 +3,7 @@ import { actFormat, floatFormat, kvBits, weightFormat } from './formats.ts';
 import { ARCHITECTURES } from '../models/arch.ts';
 import { CONFIG_LIMITS as LIMITS } from '../models/config.ts';
 import { IMAGE_ALIGNMENT } from '../models/image.ts';
+import { packedTokenizer } from './tokenizer-form.ts';
 
 /** The largest shard: static hosts accept files of 25 MiB. All shards but the last have this size. */
 export const SHARD_BYTES = 24 * 1024 * 1024;
@@ -13,7 +14,6 @@ export const shardName = (index: number): string => `${String(index).padStart(2,
 const count = (most: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(most));
 const natural = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const finite = v.pipe(v.number(), v.finite());
-const id = v.pipe(natural, v.maxValue(LIMITS.vocab));
 
 const config = v.strictObject({
   arch: v.picklist(ARCHITECTURES.map((arch) => arch.id)),
@@ -29,14 +29,6 @@ const config = v.strictObject({
   normEps: v.pipe(finite, v.minValue(0)),
   rope: v.strictObject({ theta: v.pipe(finite, v.gtValue(0)), factors: v.nullable(v.array(v.pipe(finite, v.gtValue(0)))) }),
   tied: v.boolean(),
-});
-
-const tokenizer = v.strictObject({
-  tokenizer: v.record(v.string(), v.unknown()),
-  bos: v.nullable(id),
-  eos: v.array(id),
-  addBos: v.boolean(),
-  chatTemplate: v.nullable(v.string()),
 });
 
 const array = v.strictObject({ offset: v.pipe(natural, v.multipleOf(IMAGE_ALIGNMENT)), bytes: count(Number.MAX_SAFE_INTEGER) });
@@ -61,7 +53,7 @@ export const modelJson = v.strictObject({
   format: v.literal('tetrad'),
   version: v.number(),
   config,
-  tokenizer,
+  tokenizer: packedTokenizer,
   linears: v.record(v.string(), linear),
   vectors: v.record(v.string(), array),
   bytes: count(Number.MAX_SAFE_INTEGER),

@@ -1,0 +1,72 @@
+import { invalid } from './invalid.ts';
+
+/**
+ * BPE merges whose products ascend in id order, as nearly every vocabulary has them: learning one merge makes one token.
+ * `cuts` has for each token in id order either `0`, no merge gives it, or where a merge cuts it: the length of the left part in UTF-16 units,
+ * above `0` in character codes. Further merges that give the same token follow after a `+` each.
+ */
+export interface CutMerges {
+  readonly cuts: string;
+  /** Merges are texts with a space between the parts, not pairs. */
+  readonly joined: boolean;
+}
+
+/** Characters of `cuts`. Bounds what a small file can ask for: every cut becomes a pair. */
+export const MAX_CUTS = 2 ** 23;
+/** Longer tokens, which no vocabulary merges, are not cut: their merges together could be far longer than the file. */
+const LONGEST_TOKEN = 256;
+const NONE = '0';
+const MORE = '+';
+const BASE = NONE.charCodeAt(0);
+
+const parts = (merge: unknown, joined: boolean): readonly unknown[] => {
+  if (joined) return typeof merge === 'string' ? merge.split(' ') : [];
+  return Array.isArray(merge) ? merge : [];
+};
+
+/** Null where the merges do not have this form. */
+export function cutMerges(merges: unknown, tokens: readonly (string | null)[]): CutMerges | null {
+  if (!Array.isArray(merges)) return null;
+  const joined = typeof merges[0] === 'string';
+  let cuts = '';
+  let id = -1; // the token that `cuts` has come to
+  for (const merge of merges) {
+    const pair = parts(merge, joined);
+    const [left, right] = pair;
+    if (pair.length !== 2 || typeof left !== 'string' || typeof right !== 'string' || left === '' || right === '') return null;
+    const product = left + right;
+    if (product.length > LONGEST_TOKEN) return null;
+    if (product === tokens[id]) cuts += MORE;
+    else while (tokens[++id] !== product) {
+      if (id >= tokens.length) return null;
+      cuts += NONE;
+    }
+    cuts += String.fromCharCode(BASE + left.length);
+  }
+  cuts += NONE.repeat(tokens.length - 1 - id);
+  return cuts.length > MAX_CUTS ? null : { cuts, joined };
+}
+
+/** The merges as they were. Throws `invalid_file` for cuts that do not go with the tokens. */
+export function mergesOf({ cuts, joined }: CutMerges, tokens: readonly (string | null)[], file: string): (string | [string, string])[] {
+  const cutToken = (id: number, at: number): string | [string, string] => {
+    if (at >= cuts.length) throw invalid(file, `tokenizer.merges.cuts ends at token ${id} of ${tokens.length}`);
+    const token = tokens[id] ?? '';
+    const length = cuts.charCodeAt(at) - BASE;
+    const most = token.length > LONGEST_TOKEN ? 0 : token.length - 1;
+    if (length < 1 || length > most) throw invalid(file, `tokenizer.merges.cuts cuts token ${id} of ${token.length} characters at ${length}`);
+    const [left, right] = [token.slice(0, length), token.slice(length)];
+    return joined ? `${left} ${right}` : [left, right];
+  };
+  const merges: (string | [string, string])[] = [];
+  let at = 0;
+  for (let id = 0; id < tokens.length; id++) {
+    if (cuts[at] !== NONE) {
+      merges.push(cutToken(id, at));
+      for (; cuts[at + 1] === MORE; at += 2) merges.push(cutToken(id, at + 2));
+    }
+    at++;
+  }
+  if (at < cuts.length) throw invalid(file, `tokenizer.merges.cuts goes on after ${tokens.length} tokens`);
+  return merges;
+}
