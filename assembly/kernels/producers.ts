@@ -1,5 +1,6 @@
 import { exp4 } from '../lib/exp';
 import { quantiseRow } from '../lib/quantise_row';
+import { horizontalSum } from '../lib/reduce';
 
 /*
  * The activation side of a linear: values[i] = f(x[index[i]]), zeros up to a multiple of 16, then codes, scales and sums by segment
@@ -35,15 +36,13 @@ import { quantiseRow } from '../lib/quantise_row';
     const v = v128.load(p);
     lanes = f32x4.add(lanes, f32x4.mul(v, v));
   }
-  let tail = f32x4.splat(0);
   if (p < end) {
-    tail = v128.load32_zero(p);
+    let tail = v128.load32_zero(p);
     if (p + 4 < end) tail = v128.load_lane<u32>(p + 4, tail, 1);
     if (p + 8 < end) tail = v128.load_lane<u32>(p + 8, tail, 2);
     lanes = f32x4.add(lanes, f32x4.mul(tail, tail));
   }
-  const sum = (f32x4.extract_lane(lanes, 0) + f32x4.extract_lane(lanes, 1)) + (f32x4.extract_lane(lanes, 2) + f32x4.extract_lane(lanes, 3));
-  return 1 / Mathf.sqrt(sum / <f32>length + eps);
+  return 1 / Mathf.sqrt(horizontalSum(lanes) / <f32>length + eps);
 }
 
 @inline function silu(x: v128): v128 { return f32x4.div(x, f32x4.add(f32x4.splat(1), exp4(f32x4.neg(x)))); }

@@ -1,5 +1,6 @@
 import { HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL } from '../../src/formats/descriptor';
 import { loadF16x4 } from './f16';
+import { widenI8x4, widenU8x4 } from './widen';
 
 /** Bytes of a block header. */
 @inline export function headerBytes(flags: i32): usize {
@@ -16,11 +17,9 @@ export function expandHeader(block: usize, flags: i32, bits: i32, rows: usize, t
     let s: v128, m: v128;
     if (twoLevel) {
       const pairs = v128.load(rows + (quad << 4));
-      const codes = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(block + (quad << 2))));
-      s = f32x4.mul(i32x4.shl(pairs, 16), f32x4.convert_i32x4_s(codes));
+      s = f32x4.mul(i32x4.shl(pairs, 16), f32x4.convert_i32x4_s(widenU8x4(block + (quad << 2))));
       if (flags & HEADER_MIN) {
-        const minima = i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(v128.load32_zero(zeros + (quad << 2))));
-        m = f32x4.mul(v128.and(pairs, i32x4.splat(0xffff0000)), f32x4.convert_i32x4_s(minima));
+        m = f32x4.mul(v128.and(pairs, i32x4.splat(0xffff0000)), f32x4.convert_i32x4_s(widenI8x4(zeros + (quad << 2))));
       } else {
         m = f32x4.splat(0);
       }
@@ -29,8 +28,7 @@ export function expandHeader(block: usize, flags: i32, bits: i32, rows: usize, t
       m = flags & HEADER_MIN ? loadF16x4(zeros + (quad << 3)) : f32x4.splat(0);
     }
     if (flags & HEADER_INT_ZERO) {
-      const z = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(zeros + (quad << 2))));
-      m = f32x4.neg(f32x4.mul(s, f32x4.convert_i32x4_s(z)));
+      m = f32x4.neg(f32x4.mul(s, f32x4.convert_i32x4_s(widenU8x4(zeros + (quad << 2)))));
     } else if (!(flags & HEADER_MIN)) {
       m = f32x4.neg(f32x4.mul(s, half));
     }

@@ -1,6 +1,7 @@
 import {
   SEGMENT_BYTES, SEG_ACT_BITS, SEG_ACT_BLOCK, SEG_CLIP, SEG_FIRST_BLOCK, SEG_FROM, SEG_LENGTH, SEG_WEIGHT_BLOCK,
 } from '../../src/formats/descriptor';
+import { horizontalMax } from './reduce';
 
 /** Codes of 4 channels: clamp(round(x * inverse), -limit, limit). */
 @inline function code4(x: usize, inverse: v128, limit: v128): v128 {
@@ -19,12 +20,11 @@ import {
   return i32x4.extract_lane(total, 0) + i32x4.extract_lane(total, 1) + i32x4.extract_lane(total, 2) + i32x4.extract_lane(total, 3);
 }
 
-/** Largest magnitude of `channels` (a multiple of 16) values; NaN if one is NaN. */
+/** Largest magnitude of `channels` (a multiple of 16) values; NaN if one is NaN. Magnitudes order as integers, and so do NaNs above them. */
 @inline function absmax(x: usize, channels: i32): f32 {
-  let peak = f32x4.splat(0);
-  for (let end = x + (<usize>channels << 2); x < end; x += 16) peak = f32x4.max(peak, f32x4.abs(v128.load(x)));
-  const pair = f32x4.max(peak, v128.shuffle<f32>(peak, peak, 2, 3, 0, 1));
-  return max(f32x4.extract_lane(pair, 0), f32x4.extract_lane(pair, 1));
+  let peak = i32x4.splat(0);
+  for (let end = x + (<usize>channels << 2); x < end; x += 16) peak = i32x4.max_s(peak, f32x4.abs(v128.load(x)));
+  return horizontalMax(peak);
 }
 
 /** src/backends/reference/quantise-row.ts; the row is zero up to a multiple of 16 channels. */
