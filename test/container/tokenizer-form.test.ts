@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import * as fc from 'fast-check';
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
@@ -7,6 +9,7 @@ import { TetradError } from '../../src/core/errors.ts';
 import type { TokenizerData } from '../../src/core/tokenizer-data.ts';
 import { openGguf } from '../../src/importers/open.ts';
 import { fileSource } from '../../src/surfaces/adapters/files.ts';
+import { tokenizerFromGguf } from '../../src/tokenizer/gguf-vocab.ts';
 import { referenceGguf } from '../support/shared.ts';
 import { tinyTokenizer } from '../support/tiny-model.ts';
 
@@ -76,6 +79,15 @@ describe('packTokenizer() and unpackTokenizer()', () => {
       const data = withModel({ vocab, merges });
       expect(unpacked(packTokenizer(data))).toEqual(data);
     }), { numRuns: 500, seed: 2 });
+  });
+
+  it('pack merges derived from scores, several for a token, where scores fall with the id as in SentencePiece models', () => {
+    const { sentencepiece } = JSON.parse(readFileSync(resolve(import.meta.dirname, '../fixtures/tokenizers.json'), 'utf8'));
+    const metadata = new Map<string, unknown>(Object.entries(sentencepiece.metadata));
+    const falling = new Map(metadata).set('tokenizer.ggml.scores', sentencepiece.metadata['tokenizer.ggml.tokens'].map((_: string, at: number) => -at));
+    expect(packTokenizer(tokenizerFromGguf(falling)).merges?.cuts).toContain('+');
+    expect(packTokenizer(tokenizerFromGguf(metadata)).merges).toBe(undefined); // pairs of equal scores
+    for (const data of [tokenizerFromGguf(falling), tokenizerFromGguf(metadata)]) expect(unpacked(packedJson(data))).toEqual(data);
   });
 
   it('leave what has no such form as it is', () => {
