@@ -2,7 +2,7 @@
 // Usage: npm run digests [-- --json] [--nodes 20,22,24]    Other Node versions come from the npm package `node`, into .cache/.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -36,8 +36,8 @@ function nodeBinary(major) {
   const binary = join(dir, 'node_modules', 'node', 'bin', 'node');
   if (!existsSync(binary)) {
     mkdirSync(dir, { recursive: true });
-    const args = ['install', '--prefix', dir, '--no-save', '--no-audit', '--no-fund', '--allow-scripts=node', `node@${major}`];
-    spawnSync('npm', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    writeFileSync(join(dir, 'package.json'), JSON.stringify({ private: true, allowScripts: { node: true } }));
+    spawnSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', `node@${major}`], { cwd: dir, stdio: 'ignore' });
   }
   if (!existsSync(binary)) throw new Error(`Cannot run Node ${major}: the npm package node@${major} brought no binary`);
   return binary;
