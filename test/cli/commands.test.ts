@@ -142,6 +142,22 @@ describe('tetrad bench', () => {
   });
 });
 
+describe('--threads', () => {
+  it('of more than this version has gives the rows of one thread, and says so once', async () => {
+    const { code, out, err } = await cli(['bench', '-p', '2', '-n', '0', '-t', '1,2,4', '-r', '1', '-o', 'json']);
+    expect(JSON.parse(out).map((row: { n_threads: number }) => row.n_threads)).toEqual([1]);
+    expect(err).toBe('Note: this version runs on 1 thread, not on 2 or 4\n');
+    expect(code).toBe(0);
+  });
+
+  it('leaves the answer of run as it is', async () => {
+    const args = ['run', 'hi', '--temp', '0', '--max-tokens', '3', '--json'];
+    const [one, two] = [await cli(args), await cli([...args, '--threads', '2'])];
+    expect(JSON.parse(two.out).tokens).toEqual(JSON.parse(one.out).tokens);
+    expect(two.err).toContain('1 thread');
+  });
+});
+
 describe('tetrad ppl', () => {
   let folder: string;
   const file = (): string => join(folder, 'text.txt');

@@ -12,6 +12,7 @@ import { modelSize } from '../format.ts';
 import { formats, parameterCount } from '../model-facts.ts';
 import { withProgress } from '../open.ts';
 import { integerIn, integerList } from '../parse.ts';
+import { usableThreads } from '../threads.ts';
 
 interface Flags extends Pick<ModelFlags, 'kv' | 'recipe'>, JsonFlag {
   readonly prompt: readonly number[];
@@ -56,9 +57,9 @@ async function bench(this: CliContext, flags: Flags, model?: string): Promise<vo
   const tests = benchTests(flags.prompt, flags.gen, flags.depth);
   if (tests.length === 0) throw new UsageError('there is nothing to measure: -p or -n above 0 is needed');
   const rows: BenchRow[] = [];
-  for (const threads of flags.threads) {
+  for (const [i, threads] of usableThreads(this, flags.threads).entries()) {
     const decoder = await openDecoder(this, source, flags, threads, tests);
-    if (!json && threads === flags.threads[0]) stdout.write(benchHead());
+    if (!json && i === 0) stdout.write(benchHead());
     const fields = modelFields(decoder, source, flags.kv ?? decoder.manifest.kv);
     for (const test of tests) {
       const test_time = new Date().toISOString();

@@ -11,6 +11,7 @@ import { jsonLine, type CliContext } from '../context.ts';
 import { jsonFlag, modelArgument, modelFlags, type JsonFlag, type ModelFlags } from '../flags.ts';
 import { withProgress } from '../open.ts';
 import { integerIn } from '../parse.ts';
+import { threadsOf } from '../threads.ts';
 import { divergenceReport, finalEstimate, runningFigure, standardError } from '../ppl-lines.ts';
 
 interface Flags extends ModelFlags, JsonFlag {
@@ -33,7 +34,7 @@ async function openDecoder(context: CliContext, source: string | null, flags: Mo
     const image = await engine.openImage(source, { ...options, recipe: flags.recipe, kv: flags.kv });
     try {
       const limit = Math.min(tokens, image.manifest.config.context);
-      return await engine.decoder(image, { ...options, context: limit, kv: flags.kv, threads: flags.threads, allLogits: true });
+      return await engine.decoder(image, { ...options, context: limit, kv: flags.kv, threads: threadsOf(context, flags), allLogits: true });
     } finally {
       await image.close();
     }
