@@ -16,10 +16,17 @@ const ACROSS: usize = 64; // bytes between tokens in the accumulator tile [t][16
 /** Moves i16 partial sums into the i32 sums. */
 @inline function flush(c: v128, p: v128): v128 { return i32x4.add(c, i32x4.extadd_pairwise_i16x8_s(p)); }
 
-@inline function fold(dot: v128, tile: usize, s: v128, m: v128, scales: usize, sums: usize): void {
-  const sum = f32x4.convert_i32x4_s(v128.load32_splat(sums));
+/** tile += (s * f32(dot) + m * sum) * scale for 4 rows; `sum` and `scale` are the token's. */
+@inline function fold(dot: v128, tile: usize, s: v128, m: v128, sum: v128, scale: v128): void {
   const value = f32x4.add(f32x4.mul(s, f32x4.convert_i32x4_s(dot)), f32x4.mul(m, sum));
-  v128.store(tile, f32x4.add(v128.load(tile), f32x4.mul(value, v128.load32_splat(scales))));
+  v128.store(tile, f32x4.add(v128.load(tile), f32x4.mul(value, scale)));
+}
+
+/** Two quads of one token. */
+@inline function fold2(c: v128, d: v128, tile: usize, s: v128, m: v128, t: v128, n: v128, scales: usize, sums: usize): void {
+  const sum = f32x4.convert_i32x4_s(v128.load32_splat(sums)), scale = v128.load32_splat(scales);
+  fold(c, tile, s, m, sum, scale);
+  fold(d, tile + 16, t, n, sum, scale);
 }
 
 @inline function planes<B>(): i32 { return offsetof<B>() == 8 ? 2 : 1; }
@@ -81,16 +88,11 @@ const ACROSS: usize = 64; // bytes between tokens in the accumulator tile [t][16
       c0 = p0; c1 = p1; c2 = p2; c3 = p3; d0 = q0; d1 = q1; d2 = q2; d3 = q3;
     }
   }
-  let s = v128.load(sm), m = v128.load(sm, 64);
-  fold(c0, tile, s, m, scales, sums);
-  fold(c1, tile + ACROSS, s, m, scales + side, sums + side);
-  fold(c2, tile + 2 * ACROSS, s, m, scales + 2 * side, sums + 2 * side);
-  fold(c3, tile + 3 * ACROSS, s, m, scales + 3 * side, sums + 3 * side);
-  s = v128.load(sm, 16); m = v128.load(sm, 80); tile += 16;
-  fold(d0, tile, s, m, scales, sums);
-  fold(d1, tile + ACROSS, s, m, scales + side, sums + side);
-  fold(d2, tile + 2 * ACROSS, s, m, scales + 2 * side, sums + 2 * side);
-  fold(d3, tile + 3 * ACROSS, s, m, scales + 3 * side, sums + 3 * side);
+  const s = v128.load(sm), m = v128.load(sm, 64), t = v128.load(sm, 16), n = v128.load(sm, 80);
+  fold2(c0, d0, tile, s, m, t, n, scales, sums);
+  fold2(c1, d1, tile + ACROSS, s, m, t, n, scales + side, sums + side);
+  fold2(c2, d2, tile + 2 * ACROSS, s, m, t, n, scales + 2 * side, sums + 2 * side);
+  fold2(c3, d3, tile + 3 * ACROSS, s, m, t, n, scales + 3 * side, sums + 3 * side);
 }
 
 /** 16 rows by 1 token. */
@@ -141,8 +143,6 @@ const ACROSS: usize = 64; // bytes between tokens in the accumulator tile [t][16
       c0 = i32x4.add(p0, q0); c1 = i32x4.add(p1, q1); c2 = i32x4.add(p2, q2); c3 = i32x4.add(p3, q3);
     }
   }
-  fold(c0, tile, v128.load(sm), v128.load(sm, 64), scales, sums);
-  fold(c1, tile + 16, v128.load(sm, 16), v128.load(sm, 80), scales, sums);
-  fold(c2, tile + 32, v128.load(sm, 32), v128.load(sm, 96), scales, sums);
-  fold(c3, tile + 48, v128.load(sm, 48), v128.load(sm, 112), scales, sums);
+  fold2(c0, c1, tile, v128.load(sm), v128.load(sm, 64), v128.load(sm, 16), v128.load(sm, 80), scales, sums);
+  fold2(c2, c3, tile + 32, v128.load(sm, 32), v128.load(sm, 96), v128.load(sm, 48), v128.load(sm, 112), scales, sums);
 }
