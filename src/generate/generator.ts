@@ -61,10 +61,9 @@ export class TokenRun implements AsyncIterable<number> {
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<number, void, undefined> {
     const { sampler, end, maxTokens = Infinity, signal, now } = this.#options;
-    const { model } = this.#sequence;
-    this.#checkPrompt(model.context);
-    this.#sequence.acquire();
+    const model = this.#sequence.acquire();
     try {
+      this.#checkPrompt(model.context);
       let logits = await this.#prefill();
       let lastPause = now();
       for (;;) {

@@ -3,13 +3,19 @@ import type { TokenModel } from './token-model.ts';
 
 /** A model together with the tokens in its cache. One user at a time. */
 export class Sequence {
-  readonly model: TokenModel;
+  /** null once disposed, so that the memory behind it can be collected. */
+  #model: TokenModel | null;
   readonly #tokens: number[] = [];
   #busy = false;
-  #disposed = false;
 
   constructor(model: TokenModel) {
-    this.model = model;
+    this.#model = model;
+  }
+
+  /** Throws `disposed`. */
+  get model(): TokenModel {
+    if (!this.#model) throw new TetradError('disposed', 'Cannot use the model: it is disposed');
+    return this.#model;
   }
 
   /** Tokens in the cache. */
@@ -17,11 +23,12 @@ export class Sequence {
     return this.#tokens;
   }
 
-  /** Claims the sequence until `release()`. Throws `busy` or `disposed`. */
-  acquire(): void {
-    this.#check();
+  /** Claims the sequence until `release()`; returns its model. Throws `busy` or `disposed`. */
+  acquire(): TokenModel {
+    const { model } = this;
     if (this.#busy) throw new TetradError('busy', 'Cannot generate: a generation is running, needed is one at a time per model');
     this.#busy = true;
+    return model;
   }
 
   release(): void {
@@ -29,28 +36,23 @@ export class Sequence {
   }
 
   dispose(): void {
-    this.#disposed = true;
+    this.#model = null;
   }
 
   /** Goes back to where the cache and `prompt` part, short of its last token, which must run again to give logits. Returns the tokens kept. */
   rewind(prompt: readonly number[]): number {
-    this.#check();
+    const { model } = this;
     const most = Math.min(this.#tokens.length, prompt.length - 1);
     let common = 0;
     while (common < most && this.#tokens[common] === prompt[common]) common++;
-    this.#tokens.length = this.model.truncate(common);
+    this.#tokens.length = model.truncate(common);
     return this.#tokens.length;
   }
 
   /** Runs tokens, at most `model.blockRoom()`, and adds them to the cache. */
   forward(tokens: readonly number[]): Float32Array {
-    this.#check();
     const logits = this.model.forward(tokens);
     this.#tokens.push(...tokens);
     return logits;
-  }
-
-  #check(): void {
-    if (this.#disposed) throw new TetradError('disposed', 'Cannot use the model: it is disposed');
   }
 }
