@@ -93,7 +93,7 @@ const all = Array.from({ length: windows }, (_, window) => window);
 const figures = (candidate: string) => all.map((window) => decodeFigures(results.get(window, candidate)!));
 const baseNll = figures(BASE).map(({ nll }) => nll);
 const mebibytes = (candidate: string): string => (results.get(0, candidate)!.bytes / 2 ** 20).toFixed(1);
-const kvOf = (candidate: string): number => parseCandidate(candidate).kv;
+const kvOf = (candidate: string): number => parseCandidate(candidate).kv.bits;
 const nameOf = (candidate: string): string => candidate.replace(/:\d+/, '');
 const rows = candidates.map((candidate) => {
   const d = summarise(baseNll, figures(candidate));

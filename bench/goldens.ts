@@ -1,4 +1,5 @@
 // Compares the f32 recipe on the reference model with PyTorch: logits after each prompt, and all 64 greedy tokens. Usage: npm run goldens
+import { KV32 } from '../src/formats/number-format.ts';
 import { openGguf } from '../src/importers/open.ts';
 import { quantize } from '../src/quantize/run.ts';
 import { recipe } from '../src/quantize/registry.ts';
@@ -10,7 +11,7 @@ import { certainTokens, greedy, logitError, readGoldens } from '../test/support/
 const goldens = readGoldens();
 if (typeof goldens === 'string') throw new Error(goldens);
 const store = await openGguf(await fileSource(goldens.gguf));
-const decoder = await createDecoder(quantize(store, recipe('f32')), await opener(), { context: 128, kv: 32 });
+const decoder = await createDecoder(quantize(store, recipe('f32')), await opener(), { context: 128, kv: KV32 });
 await store.close();
 
 process.stdout.write('| prompt | logits, relative error | equal greedy tokens | near-ties (step, gap) |\n|---|---|---|---|\n');

@@ -1,10 +1,10 @@
-import { KEY_GROUP, PAGE, VALUE_GROUP } from '../../src/formats/descriptor';
+import { PAGE } from '../../src/formats/descriptor';
 import { f16x4ToF32, f32x4ToF16 } from '../lib/f16';
 import { widenI8x4 } from '../lib/widen';
 
 /*
  * A full 8-bit page to 4 bits (layouts: src/formats/kv-layout.ts; formulas: src/backends/reference/kv-close.ts). A group is `length` consecutive
- * codes, a multiple of 4. Keys carry a scale per lane (`perLane`), values one scale for all.
+ * codes, a multiple of 4. Keys carry a scale per lane (`perLane`), values one scale for all. Two groups go together: those of a byte's nibbles.
  */
 
 /** Four values of a group, `i` bytes into its codes. */
@@ -29,9 +29,13 @@ import { widenI8x4 } from '../lib/widen';
   return i32x4.max_s(i32x4.min_s(code, i32x4.splat(15)), i32x4.splat(0));
 }
 
-/** Two groups into the low and high nibbles of `length` bytes. Both pass through the vectors of parameters together, in lanes 0 and 1. */
+/**
+ * Two groups, or as one group where they are `joined`, into the low and high nibbles of `length` bytes. Both pass through the vectors of
+ * parameters together, in lanes 0 and 1.
+ */
 @inline function closePair(
-  low: usize, high: usize, lowScales: usize, highScales: usize, length: usize, perLane: bool, bytes: usize, lowPair: usize, highPair: usize,
+  low: usize, high: usize, lowScales: usize, highScales: usize, length: usize, perLane: bool, joined: bool,
+  bytes: usize, lowPair: usize, highPair: usize,
 ): void {
   let x = valuesAt(low, lowScales, 0, perLane), y = valuesAt(high, highScales, 0, perLane);
   let xLow = x, xHigh = x, yLow = y, yHigh = y;
@@ -40,6 +44,10 @@ import { widenI8x4 } from '../lib/widen';
     y = valuesAt(high, highScales, i, perLane);
     xLow = f32x4.min(xLow, x); xHigh = f32x4.max(xHigh, x);
     yLow = f32x4.min(yLow, y); yHigh = f32x4.max(yHigh, y);
+  }
+  if (joined) {
+    xLow = yLow = f32x4.min(xLow, yLow);
+    xHigh = yHigh = f32x4.max(xHigh, yHigh);
   }
   const minimumHalf = f32x4ToF16(lowest(xLow, yLow)), minimum = f16x4ToF32(minimumHalf);
   const range = f32x4.max(f32x4.splat(0), f32x4.sub(highest(xHigh, yHigh), minimum));
@@ -58,19 +66,21 @@ import { widenI8x4 } from '../lib/widen';
   }
 }
 
-export function kv_close_i8h_u4_simd128(page8: usize, page4: usize, kvHeads: i32, headDim: i32): void {
-  const row = <usize>headDim, half = row >> 1, groups = (half + VALUE_GROUP - 1) / VALUE_GROUP;
-  for (let head = 0; head < kvHeads; head++, page8 += 2 * row * PAGE + 8 * PAGE, page4 += row * PAGE + row * 8 + 8 * groups * PAGE) {
+export function kv_close_i8h_u4_simd128(page8: usize, page4: usize, kvHeads: i32, headDim: i32, keyGroup: i32, valueGroup: i32): void {
+  const row = <usize>headDim, half = row >> 1, group = <usize>valueGroup, groups = (half + group - 1) / group;
+  const joined = keyGroup == PAGE, second: usize = joined ? 0 : 4;
+  for (let head = 0; head < kvHeads; head++, page8 += 2 * row * PAGE + 8 * PAGE) {
     const scales = page8 + 2 * row * PAGE;
     let code = page8, bytes = page4, pair = page4 + row * PAGE;
-    for (let c: usize = 0; c < row; c++, code += PAGE, bytes += KEY_GROUP, pair += 8) {
-      closePair(code, code + KEY_GROUP, scales, scales + 4 * KEY_GROUP, KEY_GROUP, true, bytes, pair, pair + 4);
+    for (let c: usize = 0; c < row; c++, code += PAGE, bytes += PAGE / 2, pair += 4 + second) {
+      closePair(code, code + PAGE / 2, scales, scales + 2 * PAGE, PAGE / 2, true, joined, bytes, pair, pair + second);
     }
     for (let scale = scales + 4 * PAGE, last = scale + 4 * PAGE; scale < last; scale += 4, code += row, bytes += half, pair += 8 * groups) {
-      for (let from: usize = 0, p = pair; from < half; from += VALUE_GROUP, p += 4) {
+      for (let from: usize = 0, p = pair; from < half; from += group, p += 4) {
         const low = code + from;
-        closePair(low, low + half, scale, scale, min<usize>(VALUE_GROUP, half - from), false, bytes + from, p, p + 4 * groups);
+        closePair(low, low + half, scale, scale, min<usize>(group, half - from), false, false, bytes + from, p, p + 4 * groups);
       }
     }
+    page4 = pair;
   }
 }

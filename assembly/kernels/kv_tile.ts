@@ -1,4 +1,4 @@
-import { KEY_GROUP, PAGE, VALUE_GROUP } from '../../src/formats/descriptor';
+import { PAGE } from '../../src/formats/descriptor';
 import { f16x4ToF32 } from '../lib/f16';
 import { widenI8x4, widenU8x4 } from '../lib/widen';
 
@@ -47,16 +47,16 @@ export function kv_tile_i8h_f32_simd128(page: usize, headDim: i32, keys: usize, 
   }
 }
 
-export function kv_tile_u4_f32_simd128(page: usize, headDim: i32, keys: usize, values: usize): void {
-  const half = <usize>headDim >> 1, groups = (half + VALUE_GROUP - 1) / VALUE_GROUP;
+export function kv_tile_u4_f32_simd128(page: usize, headDim: i32, keyGroup: i32, valueGroup: i32, keys: usize, values: usize): void {
+  const half = <usize>headDim >> 1, group = <usize>valueGroup, groups = (half + group - 1) / group, second: usize = keyGroup == PAGE ? 0 : 4;
   let pair = page + <usize>headDim * PAGE, code = page;
-  for (const end = page + <usize>headDim * KEY_GROUP; code < end; code += KEY_GROUP, pair += 8, keys += 4 * PAGE) {
-    expand(code, KEY_GROUP, pair, pair + 4, keys, keys + 4 * KEY_GROUP);
+  for (const end = page + <usize>headDim * (PAGE / 2); code < end; code += PAGE / 2, pair += 4 + second, keys += 4 * PAGE) {
+    expand(code, PAGE / 2, pair, pair + second, keys, keys + 2 * PAGE);
   }
   for (let t = 0; t < PAGE; t++, pair += 8 * groups, code += half, values += half << 3) {
-    for (let from: usize = 0, p = pair; from < half; from += VALUE_GROUP, p += 4) {
+    for (let from: usize = 0, p = pair; from < half; from += group, p += 4) {
       const low = values + (from << 2);
-      expand(code + from, min<usize>(VALUE_GROUP, half - from), p, p + 4 * groups, low, low + (half << 2));
+      expand(code + from, min<usize>(group, half - from), p, p + 4 * groups, low, low + (half << 2));
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { Evaluator } from '../../src/evaluate/evaluator.ts';
 import { evaluatorOf } from '../../src/evaluate/evaluator.ts';
 import type { OpenBackend } from '../../src/backends/backend.ts';
-import type { KvBits } from '../../src/formats/number-format.ts';
+import type { KvFormat } from '../../src/formats/number-format.ts';
 import type { WeightStore } from '../../src/models/weights.ts';
 import { withOverrides } from '../../src/quantize/overrides.ts';
 import type { Recipe } from '../../src/quantize/recipe.ts';
@@ -12,11 +12,11 @@ import { quantizeStore } from '../../src/surfaces/checkpoint.ts';
 /** What all others are compared with. */
 export const BASE = 'f32:32';
 
-/** `recipe`, `recipe:kv` or `recipe:kv,path=value,...`, such as `w4a8:8,weight.block=64`. */
-export function parseCandidate(text: string): { readonly recipe: Recipe; readonly kv: KvBits } {
+/** `recipe`, `recipe:kv` or `recipe:kv,path=value,...`, such as `w4a8:8,weight.block=64` or `w4a8:4,kv.keyGroup=64`. */
+export function parseCandidate(text: string): { readonly recipe: Recipe; readonly kv: KvFormat } {
   const [head, ...settings] = text.split(',') as [string, ...string[]];
   const [name, kv] = head.split(':') as [string, string?];
-  const parsed = withOverrides(recipe(name), kv === undefined ? settings : [...settings, `kv=${kv}`]);
+  const parsed = withOverrides(recipe(name), kv === undefined ? settings : [`kv=${kv}`, ...settings]);
   return { recipe: parsed, kv: parsed.kv };
 }
 

@@ -68,11 +68,14 @@ export interface Kernels {
   kvAppendF32(k: number, v: number, stride: number, tokens: number, kvHeads: number, headDim: number, page: number, slot: number): void;
   /** 8 bits per token and head, symmetric, f32 scale. */
   kvAppendI8(k: number, v: number, stride: number, tokens: number, kvHeads: number, headDim: number, page: number, slot: number): void;
-  /** Converts a full 8-bit page to 4 bits: K per channel and 32 tokens, V per token and 32 channels, asymmetric, f16 scale and minimum. */
-  kvClose(page8: number, page4: number, kvHeads: number, headDim: number): void;
+  /**
+   * Converts a full 8-bit page to 4 bits: K per channel and keyGroup tokens (32, 64), V per token and valueGroup channels (a multiple of 4) of
+   * each half of a head; asymmetric, f16 scale and minimum.
+   */
+  kvClose(page8: number, page4: number, kvHeads: number, headDim: number, keyGroup: number, valueGroup: number): void;
   /** Dequantises one head of a page: keys f32 [headDim, PAGE], values f32 [PAGE, headDim]. */
   kvTileI8(page: number, headDim: number, keys: number, values: number): void;
-  kvTileU4(page: number, headDim: number, keys: number, values: number): void;
+  kvTileU4(page: number, headDim: number, keyGroup: number, valueGroup: number, keys: number, values: number): void;
 
   /**
    * One KV head's page of softmax attention for `tokens` queries of `group` heads each (online softmax; Milakov and Gimelshein 2018).

@@ -18,7 +18,11 @@ export const clip = v.pipe(v.number(), v.minValue(0.1), v.maxValue(1));
 
 export const actFormat = v.strictObject({ bits: v.picklist([4, 8]), block, clip });
 
-export const kvBits = v.picklist([4, 8, 32]);
+export const kvFormat = v.variant('bits', [
+  v.strictObject({ bits: v.literal(4), keyGroup: v.picklist([32, 64]), valueGroup: v.picklist([16, 32, 64]), firstPage: v.picklist([4, 8]) }),
+  v.strictObject({ bits: v.literal(8) }),
+  v.strictObject({ bits: v.literal(32) }),
+]);
 
 /** One line about the first thing that a schema did not like: `path is found, needed is expected`. */
 export function describeIssue(issues: readonly [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]]): string {

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { actFormat, floatFormat, kvBits, weightFormat } from './formats.ts';
+import { actFormat, floatFormat, kvFormat, weightFormat } from './formats.ts';
 import { ARCHITECTURES } from '../models/arch.ts';
 import { CONFIG_LIMITS as LIMITS } from '../models/config.ts';
 import { IMAGE_ALIGNMENT } from '../models/image.ts';
@@ -57,7 +57,7 @@ export const modelJson = v.strictObject({
   linears: v.record(v.string(), linear),
   vectors: v.record(v.string(), array),
   bytes: count(Number.MAX_SAFE_INTEGER),
-  kv: kvBits,
+  kv: kvFormat,
   provenance: v.record(v.string(), v.unknown()),
   /** In order; SHA-256 in lower-case hexadecimal. */
   shards: v.array(v.strictObject({ bytes: count(SHARD_BYTES), sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) })),

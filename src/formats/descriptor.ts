@@ -4,10 +4,6 @@
 export const PANEL = 16;
 /** Tokens of a KV page; a forward pass never crosses a page boundary, so this is also the largest token block. */
 export const PAGE = 64;
-/** Tokens that share a K scale in a 4-bit page. */
-export const KEY_GROUP = 32;
-/** Channels that share a V scale in a 4-bit page (counted inside each half of a head). */
-export const VALUE_GROUP = 32;
 
 // Segment descriptor: SEGMENT_BYTES bytes of i32 fields, one per segment of a linear, consecutive in linear memory.
 /** First channel (permuted order); also its offset in a row of activation codes. A multiple of 16. */

@@ -1,3 +1,5 @@
+import { TetradError } from '../core/errors.ts';
+
 /**
  * How the weights of one segment are stored. Codes are unsigned; the value of code q of a row in a block is `s * q + m`:
  *
@@ -31,5 +33,30 @@ export interface ActFormat {
   readonly clip: number;
 }
 
-/** Bits of a closed KV page. 4: K per channel and 32 tokens, V per token and 32 channels; 8: per token and head; 32: f32. */
+/** Widths of a KV cache: also the short form of `KvFormat`, for the default of that width. */
 export type KvBits = 4 | 8 | 32;
+
+/** A KV cache packed to 4 bits, asymmetric; the page being filled holds 8 bits until it is full. */
+export interface Kv4Format {
+  readonly bits: 4;
+  /** Tokens per K scale of a channel, inside a page of 64. */
+  readonly keyGroup: 32 | 64;
+  /** Channels per V scale of a token, counted inside each half of a head: there at most headDim / 2 count. */
+  readonly valueGroup: 16 | 32 | 64;
+  /** Bits at which page 0 stays, which holds the attention sinks (Xiao et al., Efficient Streaming Language Models with Attention Sinks, 2023). */
+  readonly firstPage: 4 | 8;
+}
+
+/** How keys and values are cached. 8: symmetric, one scale per token and head; 32: f32. */
+export type KvFormat = Kv4Format | { readonly bits: 8 } | { readonly bits: 32 };
+
+export const KV4: Kv4Format = { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 };
+export const KV8: KvFormat = { bits: 8 };
+export const KV32: KvFormat = { bits: 32 };
+
+/** The default format of a width. Throws `invalid_argument` for any other. */
+export function kvFormat(bits: KvBits): KvFormat {
+  const format = [KV4, KV8, KV32].find((row) => row.bits === bits);
+  if (format) return format;
+  throw new TetradError('invalid_argument', `Cannot use a KV cache of ${String(bits)} bits: there is none, needed is 4, 8 or 32`);
+}

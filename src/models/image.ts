@@ -1,5 +1,5 @@
 import type { OnProgress } from '../core/bytes.ts';
-import type { ActFormat, FloatFormat, WeightFormat } from '../formats/number-format.ts';
+import type { ActFormat, FloatFormat, KvFormat, WeightFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from './config.ts';
 import type { TokenizerData } from '../core/tokenizer-data.ts';
 
@@ -51,7 +51,8 @@ export interface Manifest {
   readonly vectors: Readonly<Record<string, ArrayRef>>;
   /** Size of the image. */
   readonly bytes: number;
-  readonly kv: 4 | 8 | 32;
+  /** The KV cache that the recipe asks for; loading may choose another. */
+  readonly kv: KvFormat;
   /** Text for people: where the weights came from and what was done to them. */
   readonly provenance: Readonly<Record<string, unknown>>;
 }

@@ -1,4 +1,5 @@
 import { TetradError } from '../core/errors.ts';
+import { kvFormat, type KvBits } from '../formats/number-format.ts';
 import { parseRecipe, type Recipe } from './recipe.ts';
 
 const fail = (setting: string, problem: string): never => {
@@ -16,17 +17,23 @@ function valueOf(text: string): unknown {
   }
 }
 
+/** `kv=8` is short for the default format of that width. */
+function expanded(setting: string): string {
+  const bits = /^kv=(4|8|32)$/.exec(setting)?.[1];
+  return bits === undefined ? setting : `kv=${JSON.stringify(kvFormat(Number(bits) as KvBits))}`;
+}
+
 /** Fields that a site rule may lack, and the next element of a list. */
 const canAdd = (target: object, key: string): boolean =>
   Array.isArray(target) ? key === String(target.length) : 'match' in target && ['weight', 'act', 'rounding'].includes(key);
 
 /**
- * A recipe with fields replaced: `weight.block=64`, `split.0.share=0.5`. Paths must exist, but an index one past the end of a list
+ * A recipe with fields replaced: `weight.block=64`, `split.0.share=0.5`, `kv=8`. Paths must exist, but an index one past the end of a list
  * appends and a site rule may gain its optional fields. Throws `invalid_recipe` otherwise, or where the result is no valid recipe.
  */
 export function withOverrides(recipe: Recipe, settings: readonly string[]): Recipe {
   const copy: unknown = structuredClone(recipe);
-  for (const setting of settings) {
+  for (const setting of settings.map(expanded)) {
     const equals = setting.indexOf('=');
     if (equals < 1) fail(setting, 'there is no "path=value" in it');
     const path = setting.slice(0, equals).split('.');

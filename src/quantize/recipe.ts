@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { TetradError } from '../core/errors.ts';
-import { actFormat, clip, describeIssue, floatFormat, kvBits, weightFormat } from '../container/formats.ts';
+import { actFormat, clip, describeIssue, floatFormat, kvFormat, weightFormat } from '../container/formats.ts';
 import { SITES, type Site } from '../models/sites.ts';
 
 /** The source's own grid: its bits, block and kind of zero, with f16 scales. */
@@ -42,7 +42,7 @@ const schema = v.strictObject({
   rounding,
   weight,
   act,
-  kv: kvBits,
+  kv: kvFormat,
   sites: v.pipe(v.array(siteRule), v.maxLength(64)),
 });
 

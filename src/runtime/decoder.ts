@@ -2,7 +2,7 @@ import type { Backend, OpenBackend } from '../backends/backend.ts';
 import { TetradError } from '../core/errors.ts';
 import { PAGE } from '../formats/descriptor.ts';
 import { padded } from '../formats/layout.ts';
-import type { KvBits } from '../formats/number-format.ts';
+import type { KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
 import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
 import { BoundLinear } from './bound-linear.ts';
@@ -12,7 +12,7 @@ import { fillRopeTable } from './rope-table.ts';
 
 export interface DecoderOptions extends CopyOptions {
   readonly context: number;
-  readonly kv: KvBits;
+  readonly kv: KvFormat;
   /** Keep the logits of every position of a block, not only of the last. */
   readonly allLogits?: boolean | undefined;
 }

@@ -1,12 +1,12 @@
 import { TetradError } from '../core/errors.ts';
-import type { KvBits } from '../formats/number-format.ts';
+import type { KvFormat } from '../formats/number-format.ts';
 import type { Manifest } from '../models/image.ts';
 import { layoutMemory } from './layout.ts';
 
 export interface EstimateOptions {
   /** Tokens of KV cache. */
   readonly context: number;
-  readonly kv: KvBits;
+  readonly kv: KvFormat;
 }
 
 /** What a model will need, in bytes, before anything is loaded: the same sums that loading allocates. */

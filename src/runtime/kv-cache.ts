@@ -1,61 +1,69 @@
 import type { Backend } from '../backends/backend.ts';
 import { PAGE } from '../formats/descriptor.ts';
-import { kvHeadBytes } from '../formats/kv-layout.ts';
-import type { KvBits } from '../formats/number-format.ts';
+import { keptPages, kvHeadBytes, openFormat } from '../formats/kv-layout.ts';
+import { KV8, type KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { kvLayerBytes, type MemoryLayout } from './layout.ts';
 
 /**
- * Keys and values in pages of 64 tokens. With 4 bits, page 0 (attention sinks) and the page being filled hold 8 bits per token and head; a page is
- * converted when the next one begins. What a query sees depends on positions only, so blocks of any size give the same bits.
+ * Keys and values in pages of 64 tokens. With 4 bits, the page being filled holds 8 bits per token and head, and so does page 0 where the format
+ * says so; any other page is packed when the next one begins. What a query sees depends on positions only, so blocks of any size give the same bits.
  */
 export class KvCache {
   readonly #backend: Backend;
   readonly #layout: MemoryLayout;
   readonly #config: ModelConfig;
-  readonly #bits: KvBits;
+  readonly #format: KvFormat;
+  /** Pages from page 0 on that are never packed. */
+  readonly #kept: number;
+  /** Bytes of a page in its open form and packed, and of a layer. */
+  readonly #openBytes: number;
+  readonly #packedBytes: number;
   readonly #layerBytes: number;
-  /** Page whose 8-bit form lies in the open slot; 0: none. */
+  /** The page being filled. */
   #open = 0;
 
-  constructor(backend: Backend, layout: MemoryLayout, config: ModelConfig, bits: KvBits, context: number) {
+  constructor(backend: Backend, layout: MemoryLayout, config: ModelConfig, format: KvFormat, context: number) {
     this.#backend = backend;
     this.#layout = layout;
     this.#config = config;
-    this.#bits = bits;
-    this.#layerBytes = kvLayerBytes(bits, context, config.kvHeads, config.headDim);
+    const { kvHeads, headDim } = config;
+    this.#format = format;
+    this.#kept = keptPages(format);
+    this.#openBytes = kvHeads * kvHeadBytes(openFormat(format), headDim);
+    this.#packedBytes = kvHeads * kvHeadBytes(format, headDim);
+    this.#layerBytes = kvLayerBytes(format, context, kvHeads, headDim);
   }
 
-  /** Address of a page of a layer in the form that the open page has. */
+  /** Address of a page of a layer in its open form: a kept page, or the one being filled. */
   #page(layer: number, page: number): number {
-    const bytes = this.#config.kvHeads * kvHeadBytes(this.#bits === 4 ? 8 : this.#bits, this.#config.headDim);
-    return this.#layout.kv + layer * this.#layerBytes + (this.#bits === 4 ? Math.min(page, 1) : page) * bytes;
+    return this.#layout.kv + layer * this.#layerBytes + Math.min(page, this.#kept) * this.#openBytes;
   }
 
-  /** Address of a closed 4-bit page (1 or later). */
+  /** Address of a packed page. */
   #packed(layer: number, page: number): number {
-    const { kvHeads, headDim } = this.#config;
-    return this.#layout.kv + layer * this.#layerBytes + 2 * kvHeads * kvHeadBytes(8, headDim) + (page - 1) * kvHeads * kvHeadBytes(4, headDim);
+    return this.#page(layer, this.#kept) + this.#openBytes + (page - this.#kept) * this.#packedBytes;
   }
 
   /** Makes `page` the one being filled; packs the page before it. */
   begin(page: number): void {
-    if (this.#bits !== 4 || page === this.#open) return;
-    if (this.#open > 0) {
+    const format = this.#format;
+    if (format.bits === 4 && page !== this.#open && this.#open >= this.#kept) {
       const { layers, kvHeads, headDim } = this.#config;
       for (let layer = 0; layer < layers; layer++) {
-        this.#backend.kernels.kvClose(this.#page(layer, 1), this.#packed(layer, this.#open), kvHeads, headDim);
+        const [from, to] = [this.#page(layer, this.#open), this.#packed(layer, this.#open)];
+        this.#backend.kernels.kvClose(from, to, kvHeads, headDim, format.keyGroup, format.valueGroup);
       }
     }
     this.#open = page;
   }
 
-  /** Drops all from position `position` on; returns the position reached, lower where the 8-bit form is gone. */
+  /** Drops all from position `position` on; returns the position reached, lower where the open form of its page is gone. */
   truncate(position: number): number {
     const page = Math.floor(position / PAGE);
-    if (this.#bits !== 4 || page > this.#open || (page === this.#open && page > 0)) return position;
-    this.#open = 0;
-    return page === 0 ? position : page * PAGE;
+    const whole = page === this.#open || page < this.#kept;
+    this.#open = page;
+    return whole ? position : page * PAGE;
   }
 
   /** Appends `tokens` rows of the fused q, k, v buffer at `slot` of page `page`. */
@@ -64,7 +72,7 @@ export class KvCache {
     const k = this.#layout.qkv + heads * headDim * 4;
     const v = k + kvHeads * headDim * 4;
     const { kernels } = this.#backend;
-    if (this.#bits === 32) kernels.kvAppendF32(k, v, stride, tokens, kvHeads, headDim, this.#page(layer, page), slot);
+    if (this.#format.bits === 32) kernels.kvAppendF32(k, v, stride, tokens, kvHeads, headDim, this.#page(layer, page), slot);
     else kernels.kvAppendI8(k, v, stride, tokens, kvHeads, headDim, this.#page(layer, page), slot);
   }
 
@@ -97,17 +105,19 @@ export class KvCache {
   #tile(layer: number, page: number, head: number, own: boolean): void {
     const { headDim } = this.#config;
     const { kernels } = this.#backend;
-    if (this.#bits === 32) {
-      this.#keys = this.#page(layer, page) + head * kvHeadBytes(32, headDim);
+    const format = this.#format;
+    if (format.bits === 32) {
+      this.#keys = this.#page(layer, page) + head * kvHeadBytes(format, headDim);
       this.#values = this.#keys + PAGE * headDim * 4;
       return;
     }
     this.#keys = this.#layout.keys;
     this.#values = this.#layout.valueTile;
-    if (this.#bits === 8 || own || page === 0) {
-      kernels.kvTileI8(this.#page(layer, page) + head * kvHeadBytes(8, headDim), headDim, this.#keys, this.#values);
+    if (format.bits === 8 || own || page < this.#kept) {
+      kernels.kvTileI8(this.#page(layer, page) + head * kvHeadBytes(KV8, headDim), headDim, this.#keys, this.#values);
     } else {
-      kernels.kvTileU4(this.#packed(layer, page) + head * kvHeadBytes(4, headDim), headDim, this.#keys, this.#values);
+      const at = this.#packed(layer, page) + head * kvHeadBytes(format, headDim);
+      kernels.kvTileU4(at, headDim, format.keyGroup, format.valueGroup, this.#keys, this.#values);
     }
   }
 }

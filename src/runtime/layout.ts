@@ -1,8 +1,8 @@
 import { ATTENTION_SCRATCH, GEMM_SCRATCH } from '../backends/backend.ts';
 import { PAGE, SEGMENT_BYTES } from '../formats/descriptor.ts';
-import { kvHeadBytes } from '../formats/kv-layout.ts';
+import { keptPages, kvHeadBytes, openFormat } from '../formats/kv-layout.ts';
 import { padded } from '../formats/layout.ts';
-import type { KvBits } from '../formats/number-format.ts';
+import type { KvFormat } from '../formats/number-format.ts';
 import { inputShape } from '../kernels/segment.ts';
 import type { Linear, Manifest, Segment } from '../models/image.ts';
 import { Arena } from './arena.ts';
@@ -10,7 +10,7 @@ import { Arena } from './arena.ts';
 export interface LayoutOptions {
   /** Tokens of KV cache. */
   readonly context: number;
-  readonly kv: KvBits;
+  readonly kv: KvFormat;
   /** Rows of logits kept: 1 to generate, PAGE to evaluate every position. */
   readonly logitRows: number;
 }
@@ -62,12 +62,11 @@ export interface MemoryLayout {
   readonly parts: { readonly weights: number; readonly kv: number; readonly tables: number; readonly activations: number };
 }
 
-/** Bytes of one layer's KV cache: 4 bits keep page 0 and the open page at 8 bits, then every other page packed. */
-export function kvLayerBytes(bits: KvBits, context: number, kvHeads: number, headDim: number): number {
+/** Bytes of one layer's KV cache: the kept pages and the page being filled in their open form, then every other page packed. */
+export function kvLayerBytes(format: KvFormat, context: number, kvHeads: number, headDim: number): number {
   const pages = Math.ceil(context / PAGE);
-  const page = (width: KvBits): number => kvHeads * kvHeadBytes(width, headDim);
-  if (bits !== 4) return pages * page(bits);
-  return Math.min(2, pages) * page(8) + Math.max(0, pages - 2) * page(4);
+  const open = Math.min(keptPages(format) + 1, pages);
+  return kvHeads * (open * kvHeadBytes(openFormat(format), headDim) + (pages - open) * kvHeadBytes(format, headDim));
 }
 
 /** Address 0 stays unused, so that 0 can mean "none". */

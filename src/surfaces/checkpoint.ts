@@ -1,7 +1,7 @@
 import type { OpenBackend } from '../backends/backend.ts';
 import { collectSamples } from '../calibrate/collect.ts';
 import { CALIBRATION_TEXT } from '../calibrate/text.ts';
-import type { KvBits } from '../formats/number-format.ts';
+import { KV32, type KvBits } from '../formats/number-format.ts';
 import type { CopyOptions, ModelImage } from '../models/image.ts';
 import type { WeightStore } from '../models/weights.ts';
 import { withOverrides } from '../quantize/overrides.ts';
@@ -17,6 +17,7 @@ export interface RecipeOptions extends CopyOptions {
   readonly recipe?: string | object | undefined;
   /** Fields of the recipe to replace: `weight.block=64`, `split.0.share=0.5`. */
   readonly set?: readonly string[] | undefined;
+  /** Width of the KV cache, in the default format of that width; `set` can change its fields. */
   readonly kv?: KvBits | undefined;
   /** Text to calibrate with, for recipes that need it. Default: the library's own. */
   readonly calibration?: string | undefined;
@@ -26,7 +27,7 @@ const CALIBRATION_CONTEXT = 1024;
 
 export function resolveRecipe({ recipe = 'w4a8', set = [], kv }: RecipeOptions): Recipe {
   const base = typeof recipe === 'string' ? namedRecipe(recipe) : parseRecipe(recipe);
-  return withOverrides(base, kv === undefined ? set : [...set, `kv=${kv}`]);
+  return withOverrides(base, kv === undefined ? set : [`kv=${kv}`, ...set]);
 }
 
 /** A checkpoint as a packed image; runs the f32 model over the calibration text first where the recipe needs samples. The image owns the store. */
@@ -36,7 +37,7 @@ export async function quantizeStore(
   const { open, calibration = CALIBRATION_TEXT, signal, onProgress } = options;
   if (!needsSamples(recipe)) return quantize(store, recipe, { signal, onProgress });
   const context = Math.min(CALIBRATION_CONTEXT, store.config.context);
-  const decoder = await createDecoder(quantize(store, namedRecipe('f32')), open, { context, kv: 32, signal, onProgress });
+  const decoder = await createDecoder(quantize(store, namedRecipe('f32')), open, { context, kv: KV32, signal, onProgress });
   const samples = await collectSamples(decoder, new Tokenizer(store.tokenizer).encode(calibration), { signal, onProgress });
   return quantize(store, recipe, { samples, signal, onProgress });
 }

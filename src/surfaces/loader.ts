@@ -1,6 +1,6 @@
 import type { OpenBackend } from '../backends/backend.ts';
 import { TetradError } from '../core/errors.ts';
-import type { KvBits } from '../formats/number-format.ts';
+import { kvFormat, type KvBits } from '../formats/number-format.ts';
 import { Model } from '../generate/model.ts';
 import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
 import { createDecoder, type Decoder } from '../runtime/decoder.ts';
@@ -11,7 +11,7 @@ import { Tokenizer } from '../tokenizer/tokenizer.ts';
 export interface MemoryOptions extends CopyOptions {
   /** Tokens of KV cache, prompt and completion together. Default 2,048 or what the model was trained for, if that is less. */
   readonly context?: number | undefined;
-  /** Bits of the KV cache. Default: what the model's recipe says. */
+  /** Bits of the KV cache, in the default format of that width. Default: what the model's recipe says. */
   readonly kv?: KvBits | undefined;
   /** Most bytes of linear memory; a model that needs more is refused with `over_budget` before anything is loaded. */
   readonly budget?: number | undefined;
@@ -23,7 +23,7 @@ const DEFAULT_CONTEXT = 2048;
 
 const resolve = ({ config, kv }: Manifest, options: MemoryOptions): EstimateOptions => ({
   context: options.context ?? Math.min(DEFAULT_CONTEXT, config.context),
-  kv: options.kv ?? kv,
+  kv: options.kv === undefined ? kv : kvFormat(options.kv),
 });
 
 /** What loading with these options will need. */

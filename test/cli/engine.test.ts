@@ -29,7 +29,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe('commands on the library itself', () => {
   it('show reads back what quantize wrote', async () => {
     const { container: packed } = JSON.parse((await real('show', container, '--json')).out);
-    expect(packed).toMatchObject({ kv: 8, formats: { blocks: 'W4A8' } });
+    expect(packed).toMatchObject({ kv: { bits: 8 }, formats: { blocks: 'W4A8' } });
+    expect((await real('show', container)).out).toMatch(/KV cache +8 bits/);
   });
 
   it('run continues a text the same way from the container and from the checkpoint', async () => {
@@ -42,9 +43,11 @@ describe('commands on the library itself', () => {
   it('quantize takes a recipe from a file, and fields from --set', async () => {
     const file = join(folder, 'recipe.json');
     const { recipe } = JSON.parse((await real('show', container, '--json')).out).provenance;
-    writeFileSync(file, JSON.stringify({ ...recipe, name: 'mine', kv: 4 }));
-    const { out } = await real('quantize', source, '-o', join(folder, 'mine'), '--recipe', file, '--set', 'act.bits=4', '--json');
+    writeFileSync(file, JSON.stringify({ ...recipe, name: 'mine', kv: { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 } }));
+    const { out } = await real('quantize', source, '-o', join(folder, 'mine'), '--recipe', file, '--set', 'act.bits=4', '--set', 'kv.keyGroup=64', '--json');
     expect(JSON.parse(out)).toMatchObject({ kv: 4, formats: { blocks: 'W4A4' } });
+    const { container: packed } = JSON.parse((await real('show', join(folder, 'mine'), '--json')).out);
+    expect(packed.kv).toEqual({ bits: 4, keyGroup: 64, valueGroup: 32, firstPage: 8 });
   });
 
   it.each([

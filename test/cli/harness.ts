@@ -2,6 +2,7 @@ import { Readable, Writable } from 'node:stream';
 import { run } from '@stricli/core';
 import { openReference } from '../../src/backends/reference/index.ts';
 import { TetradError } from '../../src/core/errors.ts';
+import { KV4, kvFormat } from '../../src/formats/number-format.ts';
 import { Model } from '../../src/generate/model.ts';
 import { withOverrides } from '../../src/quantize/overrides.ts';
 import { recipe } from '../../src/quantize/registry.ts';
@@ -46,14 +47,14 @@ export function tinyEngine(calls: Calls, text = 'Hello'): Engine {
       found(source);
       const { config, tokenizer, provenance } = tinyStore();
       const { manifest } = quantize(tinyStore(), recipe('w4a8'));
-      return { config, tokenizer, provenance: { ...provenance }, container: source === null ? { manifest, estimate: estimate(manifest, { context: 64, kv: 4 }) } : null };
+      return { config, tokenizer, provenance: { ...provenance }, container: source === null ? { manifest, estimate: estimate(manifest, { context: 64, kv: KV4 }) } : null };
     },
     openImage: async (source, options) => {
       found(source);
       calls.opened.push({ source, recipe: options.recipe, kv: options.kv });
       return quantize(tinyStore(), withOverrides(recipe(options.recipe ?? 'w4a8'), options.set ?? []), options);
     },
-    decoder: (image, options) => createDecoder(image, openReference, { ...options, context: options.context ?? 128, kv: options.kv ?? 4 }),
+    decoder: (image, options) => createDecoder(image, openReference, { ...options, context: options.context ?? 128, kv: kvFormat(options.kv ?? 4) }),
     load: async (source) => {
       found(source);
       const tokenizer = source === 'base' ? byteTokenizer({ chatTemplate: null }) : byteTokenizer();

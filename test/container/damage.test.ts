@@ -52,6 +52,7 @@ describe('openContainer() on damaged containers', () => {
     ['activation blocks that cut weight blocks', (j) => { j.linears.output.segments[0].weight.block = 128; }, /do not go together/],
     ['an unknown architecture', (j) => { j.config.arch = 'gpt2'; }, /config.arch is "gpt2"/],
     ['heads that do not divide', (j) => { j.config.kvHeads = 3; }, /config.heads is 4 over 3/],
+    ['a KV format without kernels', (j) => { j.kv = { bits: 4, keyGroup: 48, valueGroup: 32, firstPage: 8 }; }, /kv.keyGroup is 48/],
     ['an absurd size', (j) => { j.config.hidden = 1e15; }, /config.hidden is 1000000000000000, needed is <=1048576/],
     ['sizes that the arrays do not have', (j) => { j.config.ffn = 4096; }, /gate_up has shape/],
     ['a missing linear', (j) => { delete j.linears.output; }, /linear output is missing/],

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openWasm } from '../../src/backends/wasm/open.ts';
 import { collectSamples } from '../../src/calibrate/collect.ts';
 import { padded } from '../../src/formats/layout.ts';
+import { KV32, KV4 } from '../../src/formats/number-format.ts';
 import type { Linear } from '../../src/models/image.ts';
 import { withOverrides } from '../../src/quantize/overrides.ts';
 import { recipe } from '../../src/quantize/registry.ts';
@@ -19,7 +20,7 @@ const modules = await testModules();
 const open = (bytes: number) => openWasm(modules, 'simd128', bytes);
 const store = tinyStore({ config: { hidden: 288, headDim: 72 } });
 const ids = Array.from({ length: 100 }, (_, i) => (i * 89 + 7) % 260);
-const samples = await collectSamples(await createDecoder(quantize(store, recipe('f32')), open, { context: 128, kv: 32 }), ids);
+const samples = await collectSamples(await createDecoder(quantize(store, recipe('f32')), open, { context: 128, kv: KV32 }), ids);
 
 /**
  * y = W x in f64, in the source's channel order: each channel's activation code is found from the set of channels that shares its scale,
@@ -45,7 +46,7 @@ describe('recipe w4ax', () => {
   it('gathers channels into 4- and 8-bit blocks of one GEMM that equals the unpermuted computation', async () => {
     const image = quantize(store, withOverrides(recipe('w4ax'), ['split.0.share=0.4']), { samples });
     const bytes = await imageBytes(image);
-    const layout = layoutMemory(image.manifest, { context: 64, kv: 4, logitRows: 1 });
+    const layout = layoutMemory(image.manifest, { context: 64, kv: KV4, logitRows: 1 });
     const backend = open(layout.total);
     backend.memory.u8.set(bytes, layout.image);
     for (const site of ['attn.qkv', 'attn.o', 'mlp.gate_up']) {
@@ -80,7 +81,7 @@ describe('recipe w4ax', () => {
     expect(image.manifest.linears['layers.0.attn.qkv']!.permute).toBeDefined();
     expect(image.manifest.linears['layers.0.mlp.down']!.permute).toBeUndefined(); // folded into the rows of gate and up
     const logits = async (from: typeof image): Promise<Float32Array> =>
-      allLogits(await createDecoder(from, open, { context: 128, kv: 32, allLogits: true }), ids);
+      allLogits(await createDecoder(from, open, { context: 128, kv: KV32, allLogits: true }), ids);
     const plain = await logits(quantize(store, recipe('f32')));
     const peak = plain.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     expect(largestDifference(await logits(image), plain)).toBeLessThan(1e-5 * peak);

@@ -3,6 +3,7 @@ import { openReference } from '../../src/backends/reference/index.ts';
 import { openWasm } from '../../src/backends/wasm/open.ts';
 import { selfTest } from '../../src/backends/wasm/self-test.ts';
 import { collectSamples } from '../../src/calibrate/collect.ts';
+import { KV32 } from '../../src/formats/number-format.ts';
 import { openSafetensors } from '../../src/importers/open.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import { recipe, RECIPE_NAMES } from '../../src/quantize/registry.ts';
@@ -24,7 +25,7 @@ const paths = selfTest(modules, () => performance.now()).filter(({ fault }) => f
 test.each(RECIPE_NAMES.filter((name) => name !== 'keep'))(`recipe %s gives the same logits, byte for byte, on the reference and on ${paths.join(', ')}`, async (name) => {
   const store = await openSafetensors(fileDirectory(tinyFolder('llama3')));
   try {
-    const plain = await createDecoder(quantize(store, recipe('f32')), (bytes) => openWasm(modules, 'simd128', bytes), { context, kv: 32 });
+    const plain = await createDecoder(quantize(store, recipe('f32')), (bytes) => openWasm(modules, 'simd128', bytes), { context, kv: KV32 });
     const image = quantize(store, recipe(name), { samples: await collectSamples(plain, ids) });
     const own = allLogits(await createDecoder(image, openReference, { context, kv: image.manifest.kv, allLogits: true }), tokens);
     expect(own.every(Number.isFinite)).toBe(true);

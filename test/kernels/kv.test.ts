@@ -2,11 +2,14 @@ import { describe, expect, it } from 'vitest';
 import type { LinearMemory } from '../../src/backends/backend.ts';
 import { f16ToF32, f32ToF16 } from '../../src/core/numeric.ts';
 import { PAGE } from '../../src/formats/descriptor.ts';
-import { kvHeadBytes, valueGroups } from '../../src/formats/kv-layout.ts';
+import { kvHeadBytes, packedHeadBytes, valueGroups } from '../../src/formats/kv-layout.ts';
+import { KV4, KV8, KV32, kvFormat, type KvBits } from '../../src/formats/number-format.ts';
 import { FILL_NAMES, expectSame, fillF32, pair, type Fill } from '../support/kernels.ts';
 import { lcg } from '../support/linear.ts';
 
 const HEAD_DIMS = [8, 16, 40, 64, 80, 128] as const;
+/** keyGroup and valueGroup. */
+const GROUPS = ([32, 64] as const).flatMap((keyGroup) => ([16, 32, 64] as const).map((valueGroup) => [keyGroup, valueGroup] as const));
 const K = 64;
 const V = 1 << 18;
 const PAGE8 = 1 << 19;
@@ -25,7 +28,7 @@ function fillRows(memory: LinearMemory, tokens: number, stride: number, kind: Fi
 function fillPage8(memory: LinearMemory, kvHeads: number, headDim: number): void {
   const random = lcg(headDim);
   for (let head = 0; head < kvHeads; head++) {
-    const at = PAGE8 + head * kvHeadBytes(8, headDim);
+    const at = PAGE8 + head * kvHeadBytes(KV8, headDim);
     for (let i = 0; i < 2 * PAGE * headDim; i++) memory.i8[at + i] = Math.floor(random() * 255) - 127;
     for (let i = 0; i < 2 * PAGE; i++) memory.f32[((at + 2 * PAGE * headDim) >>> 2) + i] = random() * 2 ** (Math.floor(random() * 40) - 28);
   }
@@ -35,15 +38,15 @@ describe.each(HEAD_DIMS)('KV pages, %d channels per head', (headDim) => {
   it('kvAppendF32() and kvAppendI8() equal the reference byte for byte and write their tokens only', () => {
     for (const [tokens, slot, kvHeads] of [[1, 0, 1], [2, 31, 3], [3, 61, 1], [64, 0, 2]] as const) {
       const stride = kvHeads * headDim + 4;
-      for (const [bits, op] of [[32, 'kvAppendF32'], [8, 'kvAppendI8']] as const) {
+      for (const [format, op] of [[KV32, 'kvAppendF32'], [KV8, 'kvAppendI8']] as const) {
         for (const kind of FILL_NAMES) {
-          const size = bits / 8;
+          const size = format.bits / 8;
           const regions = [...Array(kvHeads).keys()].map((head) => {
-            const at = PAGE8 + head * kvHeadBytes(bits, headDim);
+            const at = PAGE8 + head * kvHeadBytes(format, headDim);
             const keys = Array.from({ length: headDim }, (_, c) => [at + (c * PAGE + slot) * size, tokens * size] as const);
             const values = [at + (headDim * PAGE + slot * headDim) * size, tokens * headDim * size] as const;
             const scales = at + 2 * headDim * PAGE;
-            return [...keys, values, ...(bits === 8 ? [[scales + 4 * slot, tokens * 4], [scales + 4 * (PAGE + slot), tokens * 4]] as const : [])];
+            return [...keys, values, ...(format.bits === 8 ? [[scales + 4 * slot, tokens * 4], [scales + 4 * (PAGE + slot), tokens * 4]] as const : [])];
           });
           expectSame(BYTES, (m) => fillRows(m, tokens, stride, kind), (k) => k[op](K, V, stride, tokens, kvHeads, headDim, PAGE8, slot), regions.flat());
         }
@@ -71,17 +74,19 @@ describe.each(HEAD_DIMS)('KV pages, %d channels per head', (headDim) => {
   });
 
   it('kvClose() and both tiles equal the reference byte for byte, one head and three', () => {
+    const tile = 4 * PAGE * headDim;
     for (const kvHeads of [1, 3]) {
       const fill = (memory: LinearMemory): void => fillPage8(memory, kvHeads, headDim);
-      const closed = expectSame(BYTES, fill, (k) => k.kvClose(PAGE8, PAGE4, kvHeads, headDim), [[PAGE4, kvHeads * kvHeadBytes(4, headDim)]]);
-      const copy = (memory: LinearMemory): void => memory.u8.set(closed.u8);
-      const tile = 4 * PAGE * headDim;
-      expectSame(BYTES, copy, (k) => k.kvTileU4(PAGE4, headDim, KEYS, VALUES), [[KEYS, tile], [VALUES, tile]]);
-      expectSame(BYTES, copy, (k) => k.kvTileI8(PAGE8, headDim, KEYS, VALUES), [[KEYS, tile], [VALUES, tile]]);
+      expectSame(BYTES, fill, (k) => k.kvTileI8(PAGE8, headDim, KEYS, VALUES), [[KEYS, tile], [VALUES, tile]]);
+      for (const groups of GROUPS) {
+        const closed = expectSame(BYTES, fill, (k) => k.kvClose(PAGE8, PAGE4, kvHeads, headDim, ...groups), [[PAGE4, kvHeads * packedHeadBytes(headDim, ...groups)]]);
+        const copy = (memory: LinearMemory): void => memory.u8.set(closed.u8);
+        expectSame(BYTES, copy, (k) => k.kvTileU4(PAGE4, headDim, ...groups, KEYS, VALUES), [[KEYS, tile], [VALUES, tile]]);
+      }
     }
   });
 
-  it('kvClose() keeps each value within half a step and the rounding of its group to halves', () => {
+  it.each(GROUPS)('kvClose() keeps each value within half a step and the rounding of its group to halves, %d keys and %d values', (keyGroup, valueGroup) => {
     for (const kind of ['random', 'zeros', 'constant', 'one-hot', 'mixed'] satisfies Fill[]) {
       const { memory, kernels } = pair(BYTES).wasm;
       fillRows(memory, PAGE, headDim, kind);
@@ -89,16 +94,16 @@ describe.each(HEAD_DIMS)('KV pages, %d channels per head', (headDim) => {
       kernels.kvTileI8(PAGE8, headDim, KEYS, VALUES);
       const keys = memory.f32.slice(KEYS / 4, KEYS / 4 + PAGE * headDim);
       const values = memory.f32.slice(VALUES / 4, VALUES / 4 + PAGE * headDim);
-      kernels.kvClose(PAGE8, PAGE4, 1, headDim);
-      kernels.kvTileU4(PAGE4, headDim, KEYS, VALUES);
-      for (let c = 0; c < headDim; c++) {
-        for (const t of [0, 32]) expectGroup(keys, memory.f32, KEYS / 4, Array.from({ length: 32 }, (_, i) => c * PAGE + t + i));
+      kernels.kvClose(PAGE8, PAGE4, 1, headDim, keyGroup, valueGroup);
+      kernels.kvTileU4(PAGE4, headDim, keyGroup, valueGroup, KEYS, VALUES);
+      for (let from = 0; from < headDim * PAGE; from += keyGroup) {
+        expectGroup(keys, memory.f32, KEYS / 4, Array.from({ length: keyGroup }, (_, i) => from + i));
       }
       const half = headDim / 2;
       for (let t = 0; t < PAGE; t++) {
-        for (let from = 0; from < half; from += 32) {
+        for (let from = 0; from < half; from += valueGroup) {
           for (const upper of [0, half]) {
-            const length = Math.min(32, half - from);
+            const length = Math.min(valueGroup, half - from);
             expectGroup(values, memory.f32, VALUES / 4, Array.from({ length }, (_, i) => t * headDim + upper + from + i));
           }
         }
@@ -122,9 +127,9 @@ describe('kvClose()', () => {
     const { memory, kernels } = pair(BYTES).wasm;
     const x = Math.fround(100.03); // halves are 1/16 apart here
     memory.u8.fill(1, PAGE8, PAGE8 + 2 * PAGE * headDim);
-    memory.f32.fill(x, (PAGE8 + 2 * PAGE * headDim) >>> 2, (PAGE8 + kvHeadBytes(8, headDim)) >>> 2);
-    kernels.kvClose(PAGE8, PAGE4, 1, headDim);
-    kernels.kvTileU4(PAGE4, headDim, KEYS, VALUES);
+    memory.f32.fill(x, (PAGE8 + 2 * PAGE * headDim) >>> 2, (PAGE8 + kvHeadBytes(KV8, headDim)) >>> 2);
+    kernels.kvClose(PAGE8, PAGE4, 1, headDim, 32, 32);
+    kernels.kvTileU4(PAGE4, headDim, 32, 32, KEYS, VALUES);
     for (const at of [KEYS, VALUES]) expect(Math.abs(memory.f32[at >>> 2]! - x)).toBeLessThan(1e-4);
   });
 
@@ -140,9 +145,9 @@ describe('kvClose()', () => {
         const tie = (f16ToF32(half) + f16ToF32(half + 1)) / 2;
         memory.f32[scales + PAGE + t] = round % 2 === 0 ? tie : (random() - 0.5) * 2 ** (Math.floor(random() * 44) - 26);
       }
-      kernels.kvClose(PAGE8, PAGE4, 1, headDim);
+      kernels.kvClose(PAGE8, PAGE4, 1, headDim, 32, 32);
       for (let t = 0; t < PAGE; t++) {
-        const minimum = (PAGE4 + PAGE * headDim + 8 * headDim + t * 8 * valueGroups(headDim)) / 2 + 1;
+        const minimum = (PAGE4 + PAGE * headDim + 8 * headDim + t * 8 * valueGroups(headDim, 32)) / 2 + 1;
         expect(memory.u16[minimum]).toBe(f32ToF16(memory.f32[scales + PAGE + t]!));
       }
     }
@@ -157,9 +162,26 @@ describe('kvTileU4()', () => {
     for (let first = 0; first < 65536; first += 2 * headDim) {
       memory.u16.fill(0, parameters, parameters + 4 * headDim);
       for (let i = 0; i < 2 * headDim; i++) memory.u16[parameters + 2 * i + 1] = first + i;
-      kernels.kvTileU4(PAGE4, headDim, KEYS, VALUES);
+      kernels.kvTileU4(PAGE4, headDim, 32, 32, KEYS, VALUES);
       const got = Array.from({ length: 2 * headDim }, (_, i) => memory.f32[KEYS / 4 + i * 32]);
       expect(got).toEqual(got.map((_, i) => f16ToF32(first + i) + 0));
     }
+  });
+});
+
+describe('kvHeadBytes()', () => {
+  it('counts codes, scales and minima', () => {
+    expect(kvHeadBytes(KV32, 64)).toBe(32768);
+    expect(kvHeadBytes(KV8, 64)).toBe(8192 + 512);
+    expect(kvHeadBytes(KV4, 64)).toBe(4096 + 512 + 512);
+    expect(kvHeadBytes({ ...KV4, keyGroup: 64, valueGroup: 16 }, 64)).toBe(4096 + 256 + 1024);
+    expect(kvHeadBytes({ ...KV4, valueGroup: 64 }, 64)).toBe(kvHeadBytes(KV4, 64));
+  });
+});
+
+describe('kvFormat()', () => {
+  it('gives the default of a width and refuses others', () => {
+    expect([4, 8, 32].map((bits) => kvFormat(bits as KvBits))).toEqual([{ bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 }, { bits: 8 }, { bits: 32 }]);
+    expect(() => kvFormat(16 as KvBits)).toThrow(expect.objectContaining({ code: 'invalid_argument', message: expect.stringContaining('16 bits') }));
   });
 });

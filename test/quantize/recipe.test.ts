@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { withOverrides } from '../../src/quantize/overrides.ts';
 import { formatsOf, parseRecipe } from '../../src/quantize/recipe.ts';
 import { RECIPE_NAMES, recipe } from '../../src/quantize/registry.ts';
+import { resolveRecipe } from '../../src/surfaces/checkpoint.ts';
 
 const problem = (changes: object): string => {
   try {
@@ -39,6 +40,7 @@ describe('formatsOf()', () => {
 
 describe('parseRecipe()', () => {
   const weight = { bits: 4, block: 32, scale: 'u8', zero: 'min' };
+  const kv = { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 };
   const cases: [string, object, string][] = [
     ['an unknown key', { extra: 1 }, 'extra is no known field'],
     ['an unknown key inside', { weight: { ...weight, groups: 3 } }, 'weight.groups is no known field'],
@@ -54,7 +56,13 @@ describe('parseRecipe()', () => {
     ['source weights rounded to nearest', { weight: { bits: 'source' }, sites: [] }, 'rounding is "nearest" where weight.bits is "source"'],
     ['source codes under a permutation', { rounding: 'source', transforms: [{ kind: 'reorder', by: 'energy' }] }, 'rounding is "source" in a recipe that permutes channels'],
     ['an unknown site', { sites: [{ match: { site: 'mlp.up' } }] }, 'sites.0.match.site is "mlp.up", needed is'],
-    ['a KV width without kernels', { kv: 2 }, 'kv is 2, needed is (4 | 8 | 32)'],
+    ['a KV width without kernels', { kv: { bits: 2 } }, 'kv.bits is 2, needed is (4 | 8 | 32)'],
+    ['a KV format that is none', { kv: 4 }, 'kv is 4, needed is Object'],
+    ['K scales without kernels', { kv: { ...kv, keyGroup: 16 } }, 'kv.keyGroup is 16, needed is (32 | 64)'],
+    ['V scales without kernels', { kv: { ...kv, valueGroup: 48 } }, 'kv.valueGroup is 48, needed is (16 | 32 | 64)'],
+    ['an f32 first page', { kv: { ...kv, firstPage: 32 } }, 'kv.firstPage is 32, needed is (4 | 8)'],
+    ['a missing KV field', { kv: { bits: 4, keyGroup: 32, valueGroup: 32 } }, 'kv.firstPage is missing'],
+    ['a KV field of another width', { kv: { bits: 8, keyGroup: 32 } }, 'kv.keyGroup is no known field'],
   ];
   for (const [what, changes, expected] of cases) {
     it(`names the field for ${what}`, () => {
@@ -80,11 +88,21 @@ describe('withOverrides()', () => {
     expect(formatsOf(withOverrides(recipe('w4a8'), ['rounding=source', 'sites.0.rounding=nearest']), 'output').rounding).toBe('nearest');
   });
 
+  it('takes the KV cache by width or field by field', () => {
+    const kvOf = (...settings: string[]): object => withOverrides(recipe('w4a8'), settings).kv;
+    expect(kvOf('kv=8')).toEqual({ bits: 8 });
+    expect(kvOf('kv=32', 'kv=4')).toEqual(recipe('w4a8').kv);
+    expect(kvOf('kv.keyGroup=64', 'kv.firstPage=4')).toEqual({ bits: 4, keyGroup: 64, valueGroup: 32, firstPage: 4 });
+    expect(resolveRecipe({ recipe: 'f32', kv: 4, set: ['kv.valueGroup=16'] }).kv).toEqual({ bits: 4, keyGroup: 32, valueGroup: 16, firstPage: 8 });
+    expect(() => kvOf('kv.valueGroup=8')).toThrow('kv.valueGroup is 8, needed is (16 | 32 | 64)');
+    expect(() => kvOf('kv=8', 'kv.keyGroup=64')).toThrow('there is no "keyGroup", needed is one of bits');
+  });
+
   it('names what is wrong with a path or a value', () => {
     const apply = (setting: string) => (): unknown => withOverrides(recipe('w4ax'), [setting]);
     expect(apply('weight.blocks=64')).toThrow('Cannot apply "weight.blocks=64": there is no "blocks", needed is one of bits, block, scale, zero');
     expect(apply('split.4.share=1')).toThrow('there is no "4", needed is one of 0');
-    expect(apply('kv.bits=4')).toThrow('there is no "bits", needed is no field');
+    expect(apply('rounding.bits=4')).toThrow('there is no "bits", needed is no field');
     expect(apply('__proto__.x=1')).toThrow('there is no "__proto__"');
     expect(apply('kv')).toThrow('there is no "path=value" in it');
     expect(apply('kv=5')).toThrow('Cannot use recipe "w4ax": kv is 5');

@@ -1,6 +1,7 @@
 import { roundHalfEven, toI32 } from '../../core/numeric.ts';
 import { PAGE } from '../../formats/descriptor.ts';
 import { kvHeadBytes } from '../../formats/kv-layout.ts';
+import { KV8, KV32 } from '../../formats/number-format.ts';
 import type { LinearMemory } from '../backend.ts';
 
 const f = Math.fround;
@@ -10,7 +11,7 @@ export function kvAppendF32(
 ): void {
   const { f32 } = memory;
   for (let head = 0; head < kvHeads; head++) {
-    const keys = (page + head * kvHeadBytes(32, headDim)) >>> 2;
+    const keys = (page + head * kvHeadBytes(KV32, headDim)) >>> 2;
     const values = keys + headDim * PAGE;
     for (let t = 0; t < tokens; t++) {
       const row = t * stride + head * headDim;
@@ -37,7 +38,7 @@ export function kvAppendI8(
     f32[scale >>> 2] = f(peak / 127);
   };
   for (let head = 0; head < kvHeads; head++) {
-    const keys = page + head * kvHeadBytes(8, headDim);
+    const keys = page + head * kvHeadBytes(KV8, headDim);
     const values = keys + headDim * PAGE;
     const scales = values + headDim * PAGE;
     for (let t = 0; t < tokens; t++) {

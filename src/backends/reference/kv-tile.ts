@@ -1,5 +1,5 @@
 import { f16ToF32 } from '../../core/numeric.ts';
-import { KEY_GROUP, PAGE, VALUE_GROUP } from '../../formats/descriptor.ts';
+import { PAGE } from '../../formats/descriptor.ts';
 import { valueGroups } from '../../formats/kv-layout.ts';
 import type { LinearMemory } from '../backend.ts';
 
@@ -16,10 +16,13 @@ export function kvTileI8(memory: LinearMemory, page: number, headDim: number, ke
 }
 
 /** value = code * s + m, the product rounded first. */
-export function kvTileU4(memory: LinearMemory, page: number, headDim: number, keys: number, values: number): void {
+export function kvTileU4(
+  memory: LinearMemory, page: number, headDim: number, keyGroup: number, valueGroup: number, keys: number, values: number,
+): void {
   const { f32, u8, u16 } = memory;
   const half = headDim / 2;
-  const groups = valueGroups(headDim);
+  const keyGroups = PAGE / keyGroup;
+  const groups = valueGroups(headDim, valueGroup);
   const parameters = page + headDim * PAGE;
   const expand = (out: number, byte: number, shift: number, at: number): void => {
     const scale = f16ToF32(u16[at >>> 1]!);
@@ -28,17 +31,17 @@ export function kvTileU4(memory: LinearMemory, page: number, headDim: number, ke
   };
   for (let c = 0; c < headDim; c++) {
     for (let t = 0; t < PAGE; t++) {
-      const g = Math.floor(t / KEY_GROUP);
-      expand((keys >>> 2) + c * PAGE + t, page + c * KEY_GROUP + (t % KEY_GROUP), 4 * g, parameters + (2 * c + g) * 4);
+      const at = parameters + (keyGroups * c + Math.floor(t / keyGroup)) * 4;
+      expand((keys >>> 2) + c * PAGE + t, page + c * (PAGE / 2) + (t % (PAGE / 2)), t < PAGE / 2 ? 0 : 4, at);
     }
   }
   for (let t = 0; t < PAGE; t++) {
     for (let c = 0; c < headDim; c++) {
       const upper = c < half ? 0 : 1;
       const i = c - upper * half;
-      const g = upper * groups + Math.floor(i / VALUE_GROUP);
-      const at = parameters + headDim * 8 + (2 * groups * t + g) * 4;
-      expand((values >>> 2) + t * headDim + c, page + headDim * KEY_GROUP + t * half + i, 4 * upper, at);
+      const g = upper * groups + Math.floor(i / valueGroup);
+      const at = parameters + headDim * keyGroups * 4 + (2 * groups * t + g) * 4;
+      expand((values >>> 2) + t * headDim + c, page + headDim * (PAGE / 2) + t * half + i, 4 * upper, at);
     }
   }
 }

@@ -10,6 +10,6 @@ export const f32: Recipe = {
   rounding: 'nearest',
   weight: { bits: 32 },
   act: { bits: 32 },
-  kv: 32,
+  kv: { bits: 32 },
   sites: [],
 };

@@ -10,6 +10,6 @@ export const keep: Recipe = {
   rounding: 'source',
   weight: { bits: 'source' },
   act: { bits: 8, block: 64, clip: 1 },
-  kv: 4,
+  kv: { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 },
   sites: [],
 };

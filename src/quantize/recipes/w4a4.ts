@@ -10,6 +10,6 @@ export const w4a4: Recipe = {
   rounding: 'nearest',
   weight: { bits: 4, block: 32, scale: 'u8', zero: 'min' },
   act: { bits: 4, block: 64, clip: 0.9 },
-  kv: 4,
+  kv: { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 },
   sites: [{ match: { site: 'output' }, weight: { bits: 6, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 64, clip: 1 } }],
 };

@@ -10,6 +10,6 @@ export const w8a8: Recipe = {
   rounding: 'nearest',
   weight: { bits: 8, block: 64, scale: 'f16', zero: 'mid' },
   act: { bits: 8, block: 64, clip: 1 },
-  kv: 4,
+  kv: { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 },
   sites: [],
 };

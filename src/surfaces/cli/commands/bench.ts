@@ -60,7 +60,7 @@ async function bench(this: CliContext, flags: Flags, model?: string): Promise<vo
   for (const [i, threads] of usableThreads(this, flags.threads).entries()) {
     const decoder = await openDecoder(this, source, flags, threads, tests);
     if (!json && i === 0) stdout.write(benchHead());
-    const fields = modelFields(decoder, source, flags.kv ?? decoder.manifest.kv);
+    const fields = modelFields(decoder, source, flags.kv ?? decoder.manifest.kv.bits);
     for (const test of tests) {
       const test_time = new Date().toISOString();
       const samples = await runBench(decoder, test, flags.repetitions, this.now, this.signal);

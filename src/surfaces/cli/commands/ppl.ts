@@ -56,7 +56,7 @@ async function ppl(this: CliContext, flags: Flags, model?: string): Promise<void
   const own = evaluatorOf(decoder);
   const options: WindowOptions = { context: Math.min(tokens, decoder.context), windows: flags.windows, signal: this.signal };
   const running = ({ window, perplexity: figure }: { window: number; perplexity: number }): void => void stderr.write(runningFigure(window, figure));
-  const settings = { context: options.context, tokens: ids.length, kv: flags.kv ?? decoder.manifest.kv, path: decoder.backend.path };
+  const settings = { context: options.context, tokens: ids.length, kv: flags.kv ?? decoder.manifest.kv.bits, path: decoder.backend.path };
 
   if (flags.base === undefined) {
     const result = await perplexity(own, ids, { ...options, onWindow: running });

@@ -20,8 +20,8 @@ async function quantize(this: CliContext, flags: Flags, source: string): Promise
   const ms = this.now() - start;
   const { blocks, output } = formats(manifest);
   stdout.write(flags.json
-    ? jsonLine({ output: directory, bytes: manifest.bytes, kv: manifest.kv, formats: { blocks, output }, ms })
-    : `Wrote ${directory}: ${bytes(manifest.bytes)}, blocks ${blocks}, output ${output}, KV${manifest.kv}, in ${duration(ms)}\n`);
+    ? jsonLine({ output: directory, bytes: manifest.bytes, kv: manifest.kv.bits, formats: { blocks, output }, ms })
+    : `Wrote ${directory}: ${bytes(manifest.bytes)}, blocks ${blocks}, output ${output}, KV${manifest.kv.bits}, in ${duration(ms)}\n`);
 }
 
 export const quantizeCommand = buildCommand<Flags, [source: string], CliContext>({

@@ -14,7 +14,7 @@ function text(value: unknown): string {
 function packed({ manifest, estimate }: NonNullable<Description['container']>): (readonly [name: string, value: string])[] {
   const { blocks, output } = formats(manifest);
   return [
-    ['size', bytes(manifest.bytes)], ['blocks', blocks], ['output layer', output], ['KV cache', `${manifest.kv} bits`],
+    ['size', bytes(manifest.bytes)], ['blocks', blocks], ['output layer', output], ['KV cache', `${manifest.kv.bits} bits`],
     ['memory', `${bytes(estimate.total)} with the default context`], ['format version', String(manifest.version)],
   ];
 }
