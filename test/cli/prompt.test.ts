@@ -26,6 +26,11 @@ describe('promptFrom()', () => {
     expect(await promptFrom(null, { isTTY: false }, read)).toBe('from a pipe');
     await expect(promptFrom(null, { isTTY: true }, read)).rejects.toThrow(UsageError);
   });
+
+  it('refuses an empty prompt', async () => {
+    await expect(promptFrom('', {}, async () => 'x')).rejects.toMatchObject({ code: 'empty_prompt' });
+    await expect(promptFrom(null, {}, async () => '\n')).rejects.toMatchObject({ code: 'empty_prompt' });
+  });
 });
 
 describe('exit codes', () => {

@@ -8,10 +8,15 @@ import { EXIT, processExitCode } from './exit.ts';
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
 const stop = new AbortController();
 
-// The first signal asks the command to stop and clean up, the second ends the process.
+// The first signal asks the command to stop and clean up; one that comes a second or more later ends the process. Sooner it is the same wish
+// told twice: to the process and to its group.
+const PATIENCE_MS = 1000;
+let asked = Infinity;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
+    if (performance.now() - asked >= PATIENCE_MS) process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated);
+    if (stop.signal.aborted) return;
+    asked = performance.now();
     stop.abort(signal);
   });
 }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { TetradError } from '../../core/errors.ts';
 import { UsageError } from './exit.ts';
 
 /** What `run [MODEL] [PROMPT]` was given: null model means the embedded one, null prompt means standard input. */
@@ -17,9 +18,10 @@ export function runTarget(first: string | undefined, second: string | undefined,
   return exists(first) || looksLikePath(first) ? { model: first, prompt: null } : { model: null, prompt: first };
 }
 
-/** The prompt, or all of standard input where that is piped. One line end at the end of the input does not count. */
+/** The prompt, or all of standard input where that is piped. One line end at the end of the input does not count. Throws `empty_prompt`. */
 export async function promptFrom(given: string | null, input: { readonly isTTY?: boolean | undefined }, read: () => Promise<string>): Promise<string> {
-  if (given !== null) return given;
-  if (input.isTTY) throw new UsageError('there is no prompt: give it as an argument or on standard input');
-  return (await read()).replace(/\r?\n$/, '');
+  if (given === null && input.isTTY) throw new UsageError('there is no prompt: give it as an argument or on standard input');
+  const prompt = given ?? (await read()).replace(/\r?\n$/, '');
+  if (prompt === '') throw new TetradError('empty_prompt', 'Cannot answer: the prompt is empty, needed is some text');
+  return prompt;
 }
