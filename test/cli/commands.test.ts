@@ -76,8 +76,10 @@ describe('tetrad run', () => {
   });
 
   it('refuses an empty prompt', async () => {
-    const { code, err } = await cli(['run', '--raw'], { input: '' });
-    expect([code, err]).toEqual([1, 'Error: Cannot generate: the prompt has no tokens, needed is one or more\n']);
+    for (const args of [['run', '--raw'], ['run'], ['run', '']]) {
+      const { code, err } = await cli(args, { input: '' });
+      expect([code, err]).toEqual([1, 'Error: Cannot generate: the prompt has no tokens, needed is one or more\n']);
+    }
   });
 });
 

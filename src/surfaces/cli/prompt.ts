@@ -22,6 +22,6 @@ export function runTarget(first: string | undefined, second: string | undefined,
 export async function promptFrom(given: string | null, input: { readonly isTTY?: boolean | undefined }, read: () => Promise<string>): Promise<string> {
   if (given === null && input.isTTY) throw new UsageError('there is no prompt: give it as an argument or on standard input');
   const prompt = given ?? (await read()).replace(/\r?\n$/, '');
-  if (prompt === '') throw new TetradError('empty_prompt', 'Cannot answer: the prompt is empty, needed is some text');
+  if (prompt === '') throw new TetradError('empty_prompt', 'Cannot generate: the prompt has no tokens, needed is one or more');
   return prompt;
 }
