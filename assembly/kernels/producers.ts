@@ -1,4 +1,5 @@
 import { exp4 } from '../lib/exp';
+import { N0, N4, N8 } from '../lib/literal';
 import { quantiseRow } from '../lib/quantise_row';
 import { horizontalSum } from '../lib/reduce';
 
@@ -7,19 +8,15 @@ import { horizontalSum } from '../lib/reduce';
  * (src/backends/reference/producers.ts). Identity order runs on vectors; a gather loads single lanes. Both compute the same expression per lane.
  */
 
-/** Four channels i..i+3 of a row, through the index if there is one. */
-@inline function gather4(x: usize, index: usize, i: usize): v128 {
+/** Four channels i..i+3 of a row, through the index if there is one; `one`: channel i alone, in lane 0. Offsets in bytes. */
+@inline function gather(x: usize, index: usize, i: usize, one: bool): v128 {
+  if (one) return v128.load32_zero(x + (index ? <usize>load<u32>(index + i) << 2 : i));
   if (!index) return v128.load(x + i);
   const at = index + i;
   let v = v128.load32_zero(x + (<usize>load<u32>(at) << 2));
   v = v128.load_lane<u32>(x + (<usize>load<u32>(at, 4) << 2), v, 1);
   v = v128.load_lane<u32>(x + (<usize>load<u32>(at, 8) << 2), v, 2);
   return v128.load_lane<u32>(x + (<usize>load<u32>(at, 12) << 2), v, 3);
-}
-
-/** One channel in lane 0. */
-@inline function gather1(x: usize, index: usize, i: usize): v128 {
-  return v128.load32_zero(x + (index ? <usize>load<u32>(index + i) << 2 : i));
 }
 
 /** Zeros from channel `length` to the next multiple of 16. */
@@ -47,52 +44,48 @@ import { horizontalSum } from '../lib/reduce';
 
 @inline function silu(x: v128): v128 { return f32x4.div(x, f32x4.add(f32x4.splat(1), exp4(f32x4.neg(x)))); }
 
-export function rmsnorm_permute_quant_f32_ig_simd128(
+/** The producers as type parameters (lib/literal.ts): N4 norm, N8 gate and up, N0 the values as they are. */
+@inline function valueAt<F>(x: usize, index: usize, i: usize, one: bool, bytes: usize, gamma: usize, scale: v128): v128 {
+  const v = gather(x, index, i, one);
+  if (offsetof<F>() == 4) return f32x4.mul(f32x4.mul(v, scale), one ? v128.load32_zero(gamma + i) : v128.load(gamma + i));
+  if (offsetof<F>() == 8) return f32x4.mul(silu(v), gather(x + bytes, index, i, one));
+  return v;
+}
+
+@inline function produce<F>(
   x: usize, xStride: i32, tokens: i32, length: i32, gamma: usize, eps: f32, index: usize, values: usize, valuesStride: i32,
   segments: usize, count: i32, codes: usize, codesStride: i32, scales: usize, sums: usize, blocksStride: i32,
 ): void {
   const bytes = <usize>length << 2, whole = <usize>(length & -4) << 2;
   for (let t = 0; t < tokens; t++) {
-    const scale = f32x4.splat(inverseRms(x, length, eps));
+    const scale = f32x4.splat(offsetof<F>() == 4 ? inverseRms(x, length, eps) : 1);
     let i: usize = 0;
-    for (; i < whole; i += 16) v128.store(values + i, f32x4.mul(f32x4.mul(gather4(x, index, i), scale), v128.load(gamma + i)));
-    for (; i < bytes; i += 4) v128.store_lane<u32>(values + i, f32x4.mul(f32x4.mul(gather1(x, index, i), scale), v128.load32_zero(gamma + i)), 0);
+    for (; i < whole; i += 16) v128.store(values + i, valueAt<F>(x, index, i, false, bytes, gamma, scale));
+    for (; i < bytes; i += 4) v128.store_lane<u32>(values + i, valueAt<F>(x, index, i, true, bytes, gamma, scale), 0);
     clearTail(values, length);
     quantiseRow(values, segments, count, codes, scales, sums);
     x += <usize>xStride << 2; values += <usize>valuesStride << 2; codes += <usize>codesStride;
     scales += <usize>blocksStride << 2; sums += <usize>blocksStride << 2;
   }
+}
+
+export function rmsnorm_permute_quant_f32_ig_simd128(
+  x: usize, xStride: i32, tokens: i32, length: i32, gamma: usize, eps: f32, index: usize, values: usize, valuesStride: i32,
+  segments: usize, count: i32, codes: usize, codesStride: i32, scales: usize, sums: usize, blocksStride: i32,
+): void {
+  produce<N4>(x, xStride, tokens, length, gamma, eps, index, values, valuesStride, segments, count, codes, codesStride, scales, sums, blocksStride);
 }
 
 export function silu_mul_permute_quant_f32_ig_simd128(
   x: usize, xStride: i32, tokens: i32, length: i32, index: usize, values: usize, valuesStride: i32,
   segments: usize, count: i32, codes: usize, codesStride: i32, scales: usize, sums: usize, blocksStride: i32,
 ): void {
-  const bytes = <usize>length << 2, whole = <usize>(length & -4) << 2;
-  for (let t = 0; t < tokens; t++) {
-    const up = x + bytes;
-    let i: usize = 0;
-    for (; i < whole; i += 16) v128.store(values + i, f32x4.mul(silu(gather4(x, index, i)), gather4(up, index, i)));
-    for (; i < bytes; i += 4) v128.store_lane<u32>(values + i, f32x4.mul(silu(gather1(x, index, i)), gather1(up, index, i)), 0);
-    clearTail(values, length);
-    quantiseRow(values, segments, count, codes, scales, sums);
-    x += <usize>xStride << 2; values += <usize>valuesStride << 2; codes += <usize>codesStride;
-    scales += <usize>blocksStride << 2; sums += <usize>blocksStride << 2;
-  }
+  produce<N8>(x, xStride, tokens, length, 0, 0, index, values, valuesStride, segments, count, codes, codesStride, scales, sums, blocksStride);
 }
 
 export function permute_quant_f32_ig_simd128(
   x: usize, xStride: i32, tokens: i32, length: i32, index: usize, values: usize, valuesStride: i32,
   segments: usize, count: i32, codes: usize, codesStride: i32, scales: usize, sums: usize, blocksStride: i32,
 ): void {
-  const bytes = <usize>length << 2, whole = <usize>(length & -4) << 2;
-  for (let t = 0; t < tokens; t++) {
-    let i: usize = 0;
-    for (; i < whole; i += 16) v128.store(values + i, gather4(x, index, i));
-    for (; i < bytes; i += 4) v128.store_lane<u32>(values + i, gather1(x, index, i), 0);
-    clearTail(values, length);
-    quantiseRow(values, segments, count, codes, scales, sums);
-    x += <usize>xStride << 2; values += <usize>valuesStride << 2; codes += <usize>codesStride;
-    scales += <usize>blocksStride << 2; sums += <usize>blocksStride << 2;
-  }
+  produce<N0>(x, xStride, tokens, length, 0, 0, index, values, valuesStride, segments, count, codes, codesStride, scales, sums, blocksStride);
 }

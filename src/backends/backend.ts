@@ -104,5 +104,8 @@ export interface Backend {
   readonly kernels: Kernels;
 }
 
-/** Opens a backend over fresh zeroed memory of at least `bytes` bytes. Throws `out_of_memory`. */
+/** Memory comes in whole WebAssembly pages. */
+export const MEMORY_PAGE = 65536;
+
+/** Opens a backend over fresh zeroed memory of `bytes` bytes, rounded up to whole pages. Throws `out_of_memory`. */
 export type OpenBackend = (bytes: number) => Backend;

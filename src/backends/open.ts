@@ -16,8 +16,8 @@ export interface BackendOptions {
   readonly now: () => number;
 }
 
+/** The self-test runs when a backend is first opened, so that reading headers does not wait for it. */
 export function backendOpener({ modules, path = 'auto', now }: BackendOptions): OpenBackend {
   if (path === 'reference') return openReference;
-  const isa = path === 'auto' ? bestPath(selfTest(modules, now)) : path;
-  return (bytes) => openWasm(modules, isa, bytes);
+  return (bytes) => openWasm(modules, path === 'auto' ? bestPath(selfTest(modules, now)) : path, bytes);
 }

@@ -1,5 +1,6 @@
 import { TetradError } from '../core/errors.ts';
 import type { OnProgress } from '../core/bytes.ts';
+import { pause } from '../core/pause.ts';
 import type { Decoder } from '../runtime/decoder.ts';
 import type { ActivationSamples, SiteSamples } from './samples.ts';
 
@@ -14,6 +15,8 @@ interface Sums {
   readonly cols: number;
   readonly rows: Float32Array;
   readonly squares: Float64Array;
+  /** Tokens in `squares`, and of these in `rows`; the output layer sees only the last of each block. */
+  seen: number;
   kept: number;
 }
 
@@ -30,7 +33,8 @@ export async function collectSamples(decoder: Decoder, ids: readonly number[], o
   let seen = 0;
   decoder.tap = (site, values, tokens, rowStride, cols) => {
     let sums = sites.get(site);
-    if (!sums) sites.set(site, (sums = { cols, rows: new Float32Array(limit * cols), squares: new Float64Array(cols), kept: 0 }));
+    if (!sums) sites.set(site, (sums = { cols, rows: new Float32Array(limit * cols), squares: new Float64Array(cols), seen: 0, kept: 0 }));
+    sums.seen += tokens;
     for (let t = 0; t < tokens; t++) {
       const row = values.subarray(t * rowStride, t * rowStride + cols);
       for (let c = 0; c < cols; c++) sums.squares[c]! += row[c]! * row[c]!;
@@ -39,22 +43,21 @@ export async function collectSamples(decoder: Decoder, ids: readonly number[], o
   };
   try {
     while (seen < ids.length) {
-      if (decoder.blockRoom() === 0) decoder.truncate(0);
-      if (seen === 0) decoder.truncate(0);
+      if (seen === 0 || decoder.blockRoom() === 0) decoder.truncate(0);
       const block = ids.slice(seen, seen + decoder.blockRoom());
       decoder.forward(block);
       seen += block.length;
       onProgress?.({ stage: 'calibrate', loaded: seen, total: ids.length });
-      await new Promise((resolve) => setTimeout(resolve));
+      await pause();
       signal?.throwIfAborted();
     }
   } finally {
     decoder.tap = null;
     decoder.truncate(0);
   }
-  const finished = [...sites].map(([site, { cols, rows, squares, kept }]): [string, SiteSamples] => [
+  const finished = [...sites].map(([site, { cols, rows, squares, seen: count, kept }]): [string, SiteSamples] => [
     site,
-    { rows: rows.subarray(0, kept * cols), tokens: kept, meanSquare: Float32Array.from(squares, (sum) => sum / ids.length) },
+    { rows: rows.subarray(0, kept * cols), tokens: kept, meanSquare: Float32Array.from(squares, (sum) => sum / count) },
   ]);
   return new Map(finished);
 }

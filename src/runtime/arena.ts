@@ -1,4 +1,7 @@
-/** Deals out addresses before any memory exists: 64-byte aligned, in order, never freed. `end` is the memory that the plan needs. */
+import { ceilTo } from '../formats/layout.ts';
+import { IMAGE_ALIGNMENT } from '../models/image.ts';
+
+/** Deals out addresses before any memory exists: aligned as the arrays of an image, in order, never freed. `end` is the memory that the plan needs. */
 export class Arena {
   #end: number;
 
@@ -11,7 +14,7 @@ export class Arena {
   }
 
   take(bytes: number): number {
-    const at = Math.ceil(this.#end / 64) * 64;
+    const at = ceilTo(this.#end, IMAGE_ALIGNMENT);
     this.#end = at + bytes;
     return at;
   }

@@ -1,4 +1,6 @@
+import { MEMORY_PAGE } from '../backends/backend.ts';
 import { TetradError } from '../core/errors.ts';
+import { ceilTo } from '../formats/layout.ts';
 import type { KvFormat } from '../formats/number-format.ts';
 import type { Manifest } from '../models/image.ts';
 import { layoutMemory } from './layout.ts';
@@ -34,11 +36,9 @@ const PLATFORMS = [
 /** JavaScript's heap beside linear memory: tokenizer, sampler and code, measured with the 49k vocabulary of SmolLM2 (docs/benchmarks.md). */
 const HEAP_ALLOWANCE = 17e6;
 
-const WASM_PAGE = 65536;
-
 export function estimate(manifest: Manifest, { context, kv }: EstimateOptions): Estimate {
   const { total: bytes, parts } = layoutMemory(manifest, { context, kv, logitRows: 1 });
-  const total = Math.ceil(bytes / WASM_PAGE) * WASM_PAGE;
+  const total = ceilTo(bytes, MEMORY_PAGE);
   const platforms = PLATFORMS.map((platform) => ({ ...platform, fits: total + HEAP_ALLOWANCE <= platform.limit }));
   return { ...parts, total, platforms };
 }

@@ -1,4 +1,5 @@
-import type { Backend, Kernels, LinearMemory } from '../backend.ts';
+import { ceilTo } from '../../formats/layout.ts';
+import { MEMORY_PAGE, type Backend, type Kernels, type LinearMemory } from '../backend.ts';
 import { viewsOf } from '../memory.ts';
 import { attentionFinish, attentionPage } from './attention.ts';
 import { embed, embedF32 } from './embed.ts';
@@ -24,6 +25,6 @@ export function referenceKernels(memory: LinearMemory): Kernels {
 
 /** The definition of every result: plain TypeScript, one rounded operation at a time. Thousands of times slower than the kernels. */
 export function openReference(bytes: number): Backend {
-  const memory = viewsOf(new ArrayBuffer(Math.ceil(bytes / 16) * 16));
+  const memory = viewsOf(new ArrayBuffer(ceilTo(bytes, MEMORY_PAGE)));
   return { name: 'reference', path: 'scalar', memory, kernels: referenceKernels(memory) };
 }

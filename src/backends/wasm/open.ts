@@ -2,7 +2,7 @@ import { instantiateSync } from '@assemblyscript/loader';
 import { TetradError } from '../../core/errors.ts';
 import type { Isa } from '../../kernels/manifest.ts';
 import { OPS, select } from '../../kernels/select.ts';
-import type { Backend, Kernels } from '../backend.ts';
+import { MEMORY_PAGE, type Backend, type Kernels } from '../backend.ts';
 import { viewsOf } from '../memory.ts';
 
 /** Compiled kernel modules. Adapters say how to get them: some platforms only hand out precompiled ones. */
@@ -12,7 +12,8 @@ export interface WasmModules {
   readonly relaxed: WebAssembly.Module | null;
 }
 
-const WASM_PAGE = 65536;
+/** 4 GiB. */
+const MOST_PAGES = 65536;
 
 /** The module that holds a path's kernels. */
 function moduleFor(modules: WasmModules, isa: Isa): WebAssembly.Module {
@@ -23,8 +24,8 @@ function moduleFor(modules: WasmModules, isa: Isa): WebAssembly.Module {
 
 /** Opens the kernels of one path over fresh memory of at least `bytes` bytes. */
 export function openWasm(modules: WasmModules, isa: Isa, bytes: number): Backend {
-  const pages = Math.ceil(bytes / WASM_PAGE);
-  if (pages > WASM_PAGE) throw new TetradError('out_of_memory', `Cannot allocate memory: ${bytes} bytes needed, WebAssembly addresses 4 GiB`);
+  const pages = Math.ceil(bytes / MEMORY_PAGE);
+  if (pages > MOST_PAGES) throw new TetradError('out_of_memory', `Cannot allocate memory: ${bytes} bytes needed, WebAssembly addresses 4 GiB`);
   let memory: WebAssembly.Memory;
   try {
     memory = new WebAssembly.Memory({ initial: pages });

@@ -1,5 +1,5 @@
 import { TetradError } from '../../core/errors.ts';
-import { panelBytes } from '../../formats/layout.ts';
+import { codeBytes, headerBytes, headerFlags, panelBytes } from '../../formats/layout.ts';
 import type { WeightFormat } from '../../formats/number-format.ts';
 import type { Isa } from '../../kernels/manifest.ts';
 import { writeSegments } from '../../kernels/segment.ts';
@@ -21,6 +21,9 @@ const K = 256;
 const ROWS = 64;
 const TOKENS = 4;
 
+const HEADER = headerBytes(headerFlags(FORMAT));
+const BLOCK = HEADER + codeBytes(FORMAT.bits, FORMAT.block);
+
 /** Addresses of the test's parts in a fresh memory. */
 const WEIGHTS = 4096;
 const CODES = WEIGHTS + (ROWS / 16) * panelBytes(FORMAT, K);
@@ -34,11 +37,11 @@ const BYTES = SCRATCH + GEMM_SCRATCH;
 function fill(memory: LinearMemory): void {
   const segment = { length: K, weight: FORMAT, act: { bits: 8, block: 64, clip: 1 }, data: WEIGHTS, rowScales: 0 } as const;
   writeSegments(memory, 64, [segment]);
-  const blocks = (CODES - WEIGHTS) / (32 + 256);
+  const blocks = (CODES - WEIGHTS) / BLOCK;
   for (let b = 0; b < blocks; b++) {
-    const at = WEIGHTS + b * (32 + 256);
+    const at = WEIGHTS + b * BLOCK;
     memory.u16.fill(0x3c00, at / 2, at / 2 + 16); // f16 1.0
-    for (let i = 32; i < 288; i++) memory.u8[at + i] = i % 3 === 0 ? 0xff : (i * 37 + b * 11) & 0xff;
+    for (let i = HEADER; i < BLOCK; i++) memory.u8[at + i] = i % 3 === 0 ? 0xff : (i * 37 + b * 11) & 0xff;
   }
   for (let i = 0; i < TOKENS * K; i++) memory.i8[CODES + i] = i % 5 === 0 ? -127 : i % 2 === 0 ? 127 : ((i * 29) % 255) - 127;
   memory.f32.fill(1, SCALES / 4, SUMS / 4);
@@ -58,7 +61,7 @@ function firstWrong(memory: LinearMemory): number {
     const row = i % ROWS;
     let sum = 0;
     for (let k = 0; k < K; k++) {
-      const block = WEIGHTS + (row >> 4) * panelBytes(FORMAT, K) + (k >> 5) * 288 + 32;
+      const block = WEIGHTS + (row >> 4) * panelBytes(FORMAT, K) + (k >> 5) * BLOCK + HEADER;
       const byte = memory.u8[block + ((k & 31) >> 3) * 64 + ((row & 15) >> 2) * 16 + (row & 3) * 4 + (k & 3)]!;
       sum += memory.i8[CODES + token * K + k]! * ((k & 4 ? byte >> 4 : byte & 15) - 8);
     }

@@ -1,5 +1,6 @@
 import type { ByteSource } from '../../core/bytes.ts';
 import { TetradError } from '../../core/errors.ts';
+import { ceilTo } from '../../formats/layout.ts';
 import { BLOCK_TYPES } from '../blocks/table.ts';
 import type { StoredTensor } from '../stored-tensor.ts';
 import { Cursor } from './cursor.ts';
@@ -92,6 +93,6 @@ export async function readGgufHeader(source: ByteSource, signal?: AbortSignal): 
   const infos: TensorInfo[] = [];
   for (let i = 0; i < tensorCount; i++) infos.push(await readTensorInfo(cursor, source.name));
   const alignment = alignmentOf(metadata, cursor);
-  const start = Math.ceil(cursor.offset / alignment) * alignment;
+  const start = ceilTo(cursor.offset, alignment);
   return { metadata, tensors: placeTensors(infos, start, alignment, source, cursor) };
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { sha256 } from '../../container/digest.ts';
 import { writeContainer } from '../../container/write.ts';
 import type { Manifest, ModelImage } from '../../models/image.ts';
 import { CALIBRATION_TEXT } from '../../calibrate/text.ts';
@@ -14,8 +15,6 @@ export { parseRecipe, type Recipe } from '../../quantize/recipe.ts';
 export { recipe, RECIPE_NAMES } from '../../quantize/registry.ts';
 export type { Manifest, RecipeOptions };
 
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
-
 async function fileDigest(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { signal })) hash.update(chunk as Uint8Array);
@@ -27,7 +26,7 @@ async function origin(source: string, options: RecipeOptions): Promise<Record<st
   const { kind, path } = await identify(source);
   return {
     ...(kind === 'gguf' ? { sourceSha256: await fileDigest(path, options.signal) } : {}),
-    ...(needsSamples(resolveRecipe(options)) ? { calibrationSha256: sha256(options.calibration ?? CALIBRATION_TEXT) } : {}),
+    ...(needsSamples(resolveRecipe(options)) ? { calibrationSha256: await sha256(new TextEncoder().encode(options.calibration ?? CALIBRATION_TEXT)) } : {}),
   };
 }
 

@@ -1,4 +1,5 @@
 import { TetradError } from '../../core/errors.ts';
+import { pause } from '../../core/pause.ts';
 
 /** What is measured: `prompt` tokens in blocks, then `gen` tokens one by one, after `depth` tokens that are not timed. */
 export interface BenchTest {
@@ -43,7 +44,7 @@ async function feed(model: BenchModel, count: number, most: number, next: () => 
     const size = Math.min(left, most, model.blockRoom());
     model.forward(Array.from({ length: size }, next));
     left -= size;
-    await new Promise((resolve) => setImmediate(resolve));
+    await pause();
   }
 }
 
