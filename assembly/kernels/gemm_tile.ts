@@ -1,148 +1,101 @@
-import { codeStep, quadBytes, unpack } from '../lib/codes';
-import { mac, stepBytes } from '../lib/dot';
+import { actBytes, fold, mac } from '../lib/dot';
 import { N0, N12, N4, N8 } from '../lib/literal';
+import { part, quadBytes, stepBytes, stepChannels, wide } from '../lib/parts';
+import { Walk } from '../lib/walk';
 
 /*
- * One block of K for a tile of rows and tokens: integer dot products in registers, then
- *   tile[t][row] += (s[row] * f32(dot) + m[row] * f32(sum[t])) * scale[t]
- * with separate f32 operations. P is the path (lib/dot.ts), B the weight format (lib/codes.ts).
+ * 8 rows by 4 tokens over a run of channels. Sums p of a sub-block of at most 32 channels stay in registers; they move to i32 sums in memory with
+ * the block's integer factor; after every fold A[t][row] += f32(sum) * scale[t], or * (s[row] * scale[t]) where the blocks have real scales.
  *
- * The i16 path adds pair sums of at most 2 * 15 * 127 = 3810 (u4, and each plane of u8): 8 of them fit, 32 channels. For u6, 2 * 63 * 127 = 16002:
- * 2 fit, 8 channels. With A4 (`narrow`) they are at most 2 * 63 * 7 = 882: 37 fit, so a whole block of 128 channels (32 sums) does.
+ * Why sums fit: i16 pair sums are at most 2 * 15 * 127 = 3810, so 8 of them do, 32 channels. With codes up to 63, 2 * 63 * 127 = 16002:
+ * two do, 8 channels. The i32 sum of a fold of 128 channels of u8 codes is at most 128 * 255 * 127 * 255 < 2^31.
  */
 
-const ACROSS: usize = 64; // bytes between tokens in the accumulator tile [t][16]
+const ACROSS: usize = 64; // bytes between tokens in tile A
+export const SUB: i32 = 32;
 
-/** Moves i16 partial sums into the i32 sums. */
-@inline function flush(c: v128, p: v128): v128 { return i32x4.add(c, i32x4.extadd_pairwise_i16x8_s(p)); }
+@inline function flush<P>(at: usize, partial: v128, factor: v128): void { v128.store(at, fold<P>(v128.load(at), partial, factor)); }
 
-/** tile += (s * f32(dot) + m * sum) * scale for 4 rows; `sum` and `scale` are the token's. */
-@inline function fold(dot: v128, tile: usize, s: v128, m: v128, sum: v128, scale: v128): void {
-  const value = f32x4.add(f32x4.mul(s, f32x4.convert_i32x4_s(dot)), f32x4.mul(m, sum));
-  v128.store(tile, f32x4.add(v128.load(tile), f32x4.mul(value, scale)));
+/** A += f32(dot) * scale for the 2 quads of a token. */
+@inline function addDots(dots: usize, tile: usize, reals: usize, scales: usize): void {
+  const scale = v128.load32_splat(scales);
+  const a = f32x4.convert_i32x4_s(v128.load(dots)), b = f32x4.convert_i32x4_s(v128.load(dots, 64));
+  const s = reals ? f32x4.mul(v128.load(reals), scale) : scale, t = reals ? f32x4.mul(v128.load(reals, 16), scale) : scale;
+  v128.store(tile, f32x4.add(v128.load(tile), f32x4.mul(a, s)));
+  v128.store(tile, f32x4.add(v128.load(tile, 16), f32x4.mul(b, t)), 16);
 }
 
-/** Two quads of one token. */
-@inline function fold2(c: v128, d: v128, tile: usize, s: v128, m: v128, t: v128, n: v128, scales: usize, sums: usize): void {
-  const sum = f32x4.convert_i32x4_s(v128.load32_splat(sums)), scale = v128.load32_splat(scales);
-  fold(c, tile, s, m, sum, scale);
-  fold(d, tile + 16, t, n, sum, scale);
-}
-
-@inline function planes<B>(): i32 { return offsetof<B>() == 8 ? 2 : 1; }
-
-/** 8 rows (quads at `w` and behind it) by 4 tokens. `side`: bytes between tokens in `scales` and `sums`; `sm`: 16 scales, then 16 offsets. */
+/**
+ * `w`: the first of two quads. x, scales: token 0's activations and scales; tokens 1 to 3 lie x1..x3 and y1..y3 bytes further. `factors`, `reals`
+ * (0: none) and `tile` point at the quads' lanes. `dots`: 8 vectors of scratch.
+ */
 @inline export function tile4x8<P, B>(
-  w: usize, a: usize, aStride: usize, length: i32, narrow: bool, nibble: v128, top: v128,
-  tile: usize, sm: usize, scales: usize, sums: usize, side: usize,
+  walk: Walk, channels: i32, w: usize, x: usize, x1: usize, x2: usize, x3: usize, scales: usize, y1: usize, y2: usize, y3: usize,
+  factors: usize, reals: usize, tile: usize, dots: usize,
 ): void {
-  const none = i32x4.splat(0);
-  let c0 = none, c1 = none, c2 = none, c3 = none, d0 = none, d1 = none, d2 = none, d3 = none;
-  const whole = <usize>(length >> 4) * stepBytes<P>();
-  const chunk = sizeof<P>() != 2 || narrow ? whole : min(whole, 2 * stepBytes<P>());
-  for (let plane = planes<B>() - 1; plane >= 0; plane--) {
-    let v = w + (<usize>plane << 4);
-    let p0 = c0, p1 = c1, p2 = c2, p3 = c3, q0 = d0, q1 = d1, q2 = d2, q3 = d3;
-    if (planes<B>() == 2 && plane == 0) {
-      p0 = i32x4.shl(c0, 4); p1 = i32x4.shl(c1, 4); p2 = i32x4.shl(c2, 4); p3 = i32x4.shl(c3, 4);
-      q0 = i32x4.shl(d0, 4); q1 = i32x4.shl(d1, 4); q2 = i32x4.shl(d2, 4); q3 = i32x4.shl(d3, 4);
-    }
-    if (sizeof<P>() == 2) {
-      c0 = p0; c1 = p1; c2 = p2; c3 = p3; d0 = q0; d1 = q1; d2 = q2; d3 = q3;
-    }
-    for (let x = a, end = a + whole; x < end;) {
-      if (sizeof<P>() == 2) {
-        p0 = none; p1 = none; p2 = none; p3 = none; q0 = none; q1 = none; q2 = none; q3 = none;
-      }
-      for (let stop = min(x + chunk, end); x < stop; x += stepBytes<P>(), v += codeStep<B>()) {
-        const x1 = x + aStride, x2 = x1 + aStride, x3 = x2 + aStride;
-        let u = unpack<B, N0, N0>(v, nibble, top), t = unpack<B, N4, N0>(v, nibble, top);
-        p0 = mac<P, N0>(p0, u, x); p1 = mac<P, N0>(p1, u, x1); p2 = mac<P, N0>(p2, u, x2); p3 = mac<P, N0>(p3, u, x3);
-        q0 = mac<P, N0>(q0, t, x); q1 = mac<P, N0>(q1, t, x1); q2 = mac<P, N0>(q2, t, x2); q3 = mac<P, N0>(q3, t, x3);
-        u = unpack<B, N0, N4>(v, nibble, top); t = unpack<B, N4, N4>(v, nibble, top);
-        p0 = mac<P, N4>(p0, u, x); p1 = mac<P, N4>(p1, u, x1); p2 = mac<P, N4>(p2, u, x2); p3 = mac<P, N4>(p3, u, x3);
-        q0 = mac<P, N4>(q0, t, x); q1 = mac<P, N4>(q1, t, x1); q2 = mac<P, N4>(q2, t, x2); q3 = mac<P, N4>(q3, t, x3);
-        if (sizeof<P>() == 2 && offsetof<B>() == 12 && !narrow) {
-          c0 = flush(c0, p0); c1 = flush(c1, p1); c2 = flush(c2, p2); c3 = flush(c3, p3);
-          d0 = flush(d0, q0); d1 = flush(d1, q1); d2 = flush(d2, q2); d3 = flush(d3, q3);
-          p0 = none; p1 = none; p2 = none; p3 = none; q0 = none; q1 = none; q2 = none; q3 = none;
+  const nibble = v128.load(walk.masks), top = v128.load(walk.masks, 16), none = i32x4.splat(0);
+  const quad = quadBytes<B>(), header = walk.header, planes = <usize>walk.planes;
+  for (let left = channels; left > 0; left -= walk.foldChannels) {
+    for (let i: usize = 0; i < 128; i += 16) v128.store(dots + i, none);
+    for (let rest = min(left, walk.foldChannels); rest > 0; rest -= walk.block) {
+      w += header;
+      for (let span = min(rest, walk.block); span > 0; span -= SUB) {
+        const sub = min(span, SUB), bytes = <usize>sub * actBytes<P>(), codes = <usize>(sub / stepChannels<P>()) * stepBytes<P, B>();
+        for (let plane: usize = 0; plane < planes; plane++) {
+          const f = factors + plane * 64;
+          let v = offsetof<B>() == 8 ? w + plane * 16 : w;
+          let p0 = none, p1 = none, p2 = none, p3 = none, q0 = none, q1 = none, q2 = none, q3 = none;
+          for (let a = x, end = x + bytes; a < end; a += 16, v += stepBytes<P, B>()) {
+            let u = part<P, B, N0>(v, nibble, top), t = part<P, B, N0>(v + quad, nibble, top);
+            let s = v128.load32_splat(a); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, t, s);
+            s = v128.load32_splat(a + x1); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, t, s);
+            s = v128.load32_splat(a + x2); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, t, s);
+            s = v128.load32_splat(a + x3); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, t, s);
+            u = part<P, B, N4>(v, nibble, top); t = part<P, B, N4>(v + quad, nibble, top);
+            s = v128.load32_splat(a, 4); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, t, s);
+            s = v128.load32_splat(a + x1, 4); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, t, s);
+            s = v128.load32_splat(a + x2, 4); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, t, s);
+            s = v128.load32_splat(a + x3, 4); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, t, s);
+            if (sizeof<P>() == 2 && wide<B>()) {
+              const g = v128.load(f), h = v128.load(f, 16);
+              flush<P>(dots, p0, g); flush<P>(dots + 16, p1, g); flush<P>(dots + 32, p2, g); flush<P>(dots + 48, p3, g);
+              flush<P>(dots + 64, q0, h); flush<P>(dots + 80, q1, h); flush<P>(dots + 96, q2, h); flush<P>(dots + 112, q3, h);
+              p0 = none; p1 = none; p2 = none; p3 = none; q0 = none; q1 = none; q2 = none; q3 = none;
+            }
+            u = part<P, B, N8>(v, nibble, top); t = part<P, B, N8>(v + quad, nibble, top);
+            s = v128.load32_splat(a, 8); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, t, s);
+            s = v128.load32_splat(a + x1, 8); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, t, s);
+            s = v128.load32_splat(a + x2, 8); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, t, s);
+            s = v128.load32_splat(a + x3, 8); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, t, s);
+            u = part<P, B, N12>(v, nibble, top); t = part<P, B, N12>(v + quad, nibble, top);
+            s = v128.load32_splat(a, 12); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, t, s);
+            s = v128.load32_splat(a + x1, 12); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, t, s);
+            s = v128.load32_splat(a + x2, 12); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, t, s);
+            s = v128.load32_splat(a + x3, 12); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, t, s);
+            if (sizeof<P>() == 2 && wide<B>()) {
+              const g = v128.load(f), h = v128.load(f, 16);
+              flush<P>(dots, p0, g); flush<P>(dots + 16, p1, g); flush<P>(dots + 32, p2, g); flush<P>(dots + 48, p3, g);
+              flush<P>(dots + 64, q0, h); flush<P>(dots + 80, q1, h); flush<P>(dots + 96, q2, h); flush<P>(dots + 112, q3, h);
+              p0 = none; p1 = none; p2 = none; p3 = none; q0 = none; q1 = none; q2 = none; q3 = none;
+            }
+          }
+          if (sizeof<P>() != 2 || !wide<B>()) {
+            const g = v128.load(f), h = v128.load(f, 16);
+            flush<P>(dots, p0, g); flush<P>(dots + 16, p1, g); flush<P>(dots + 32, p2, g); flush<P>(dots + 48, p3, g);
+            flush<P>(dots + 64, q0, h); flush<P>(dots + 80, q1, h); flush<P>(dots + 96, q2, h); flush<P>(dots + 112, q3, h);
+          }
+          if (offsetof<B>() >= 16) w += codes;
         }
-        u = unpack<B, N0, N8>(v, nibble, top); t = unpack<B, N4, N8>(v, nibble, top);
-        p0 = mac<P, N8>(p0, u, x); p1 = mac<P, N8>(p1, u, x1); p2 = mac<P, N8>(p2, u, x2); p3 = mac<P, N8>(p3, u, x3);
-        q0 = mac<P, N8>(q0, t, x); q1 = mac<P, N8>(q1, t, x1); q2 = mac<P, N8>(q2, t, x2); q3 = mac<P, N8>(q3, t, x3);
-        u = unpack<B, N0, N12>(v, nibble, top); t = unpack<B, N4, N12>(v, nibble, top);
-        p0 = mac<P, N12>(p0, u, x); p1 = mac<P, N12>(p1, u, x1); p2 = mac<P, N12>(p2, u, x2); p3 = mac<P, N12>(p3, u, x3);
-        q0 = mac<P, N12>(q0, t, x); q1 = mac<P, N12>(q1, t, x1); q2 = mac<P, N12>(q2, t, x2); q3 = mac<P, N12>(q3, t, x3);
-        if (sizeof<P>() == 2 && offsetof<B>() == 12 && !narrow) {
-          c0 = flush(c0, p0); c1 = flush(c1, p1); c2 = flush(c2, p2); c3 = flush(c3, p3);
-          d0 = flush(d0, q0); d1 = flush(d1, q1); d2 = flush(d2, q2); d3 = flush(d3, q3);
-          p0 = none; p1 = none; p2 = none; p3 = none; q0 = none; q1 = none; q2 = none; q3 = none;
-        }
+        if (offsetof<B>() < 16) w += codes;
+        x += bytes;
       }
-      if (sizeof<P>() == 2) {
-        c0 = flush(c0, p0); c1 = flush(c1, p1); c2 = flush(c2, p2); c3 = flush(c3, p3);
-        d0 = flush(d0, q0); d1 = flush(d1, q1); d2 = flush(d2, q2); d3 = flush(d3, q3);
-      }
+      factors += walk.factorStep;
     }
-    if (sizeof<P>() != 2) {
-      c0 = p0; c1 = p1; c2 = p2; c3 = p3; d0 = q0; d1 = q1; d2 = q2; d3 = q3;
-    }
+    addDots(dots, tile, reals, scales);
+    addDots(dots + 16, tile + ACROSS, reals, scales + y1);
+    addDots(dots + 32, tile + 2 * ACROSS, reals, scales + y2);
+    addDots(dots + 48, tile + 3 * ACROSS, reals, scales + y3);
+    scales += walk.scaleStep;
+    if (reals) reals += 64;
   }
-  const s = v128.load(sm), m = v128.load(sm, 64), t = v128.load(sm, 16), n = v128.load(sm, 80);
-  fold2(c0, d0, tile, s, m, t, n, scales, sums);
-  fold2(c1, d1, tile + ACROSS, s, m, t, n, scales + side, sums + side);
-  fold2(c2, d2, tile + 2 * ACROSS, s, m, t, n, scales + 2 * side, sums + 2 * side);
-  fold2(c3, d3, tile + 3 * ACROSS, s, m, t, n, scales + 3 * side, sums + 3 * side);
-}
-
-/** 16 rows by 1 token. */
-@inline export function tile1x16<P, B>(
-  w: usize, a: usize, length: i32, narrow: bool, nibble: v128, top: v128, tile: usize, sm: usize, scales: usize, sums: usize,
-): void {
-  const none = i32x4.splat(0);
-  let c0 = none, c1 = none, c2 = none, c3 = none;
-  const whole = <usize>(length >> 4) * stepBytes<P>();
-  const chunk = sizeof<P>() != 2 || narrow ? whole : min(whole, 2 * stepBytes<P>());
-  const far = <usize>2 * quadBytes<B>();
-  for (let plane = planes<B>() - 1; plane >= 0; plane--) {
-    let v = w + (<usize>plane << 4);
-    let p0 = c0, p1 = c1, p2 = c2, p3 = c3, q0 = none, q1 = none, q2 = none, q3 = none;
-    if (planes<B>() == 2 && plane == 0) {
-      p0 = i32x4.shl(c0, 4); p1 = i32x4.shl(c1, 4); p2 = i32x4.shl(c2, 4); p3 = i32x4.shl(c3, 4);
-    }
-    if (sizeof<P>() == 2) {
-      c0 = p0; c1 = p1; c2 = p2; c3 = p3;
-    }
-    for (let x = a, end = a + whole; x < end;) {
-      if (sizeof<P>() == 2) {
-        p0 = none; p1 = none; p2 = none; p3 = none; q0 = none; q1 = none; q2 = none; q3 = none;
-      }
-      for (let stop = min(x + chunk, end); x < stop; x += stepBytes<P>(), v += codeStep<B>()) {
-        p0 = mac<P, N0>(p0, unpack<B, N0, N0>(v, nibble, top), x); p1 = mac<P, N0>(p1, unpack<B, N4, N0>(v, nibble, top), x);
-        p2 = mac<P, N0>(p2, unpack<B, N0, N0>(v + far, nibble, top), x); p3 = mac<P, N0>(p3, unpack<B, N4, N0>(v + far, nibble, top), x);
-        q0 = mac<P, N4>(q0, unpack<B, N0, N4>(v, nibble, top), x); q1 = mac<P, N4>(q1, unpack<B, N4, N4>(v, nibble, top), x);
-        q2 = mac<P, N4>(q2, unpack<B, N0, N4>(v + far, nibble, top), x); q3 = mac<P, N4>(q3, unpack<B, N4, N4>(v + far, nibble, top), x);
-        if (sizeof<P>() == 2 && offsetof<B>() == 12 && !narrow) {
-          c0 = flush(flush(c0, p0), q0); c1 = flush(flush(c1, p1), q1); c2 = flush(flush(c2, p2), q2); c3 = flush(flush(c3, p3), q3);
-          p0 = none; p1 = none; p2 = none; p3 = none; q0 = none; q1 = none; q2 = none; q3 = none;
-        }
-        p0 = mac<P, N8>(p0, unpack<B, N0, N8>(v, nibble, top), x); p1 = mac<P, N8>(p1, unpack<B, N4, N8>(v, nibble, top), x);
-        p2 = mac<P, N8>(p2, unpack<B, N0, N8>(v + far, nibble, top), x); p3 = mac<P, N8>(p3, unpack<B, N4, N8>(v + far, nibble, top), x);
-        q0 = mac<P, N12>(q0, unpack<B, N0, N12>(v, nibble, top), x); q1 = mac<P, N12>(q1, unpack<B, N4, N12>(v, nibble, top), x);
-        q2 = mac<P, N12>(q2, unpack<B, N0, N12>(v + far, nibble, top), x); q3 = mac<P, N12>(q3, unpack<B, N4, N12>(v + far, nibble, top), x);
-        if (sizeof<P>() == 2 && offsetof<B>() == 12 && !narrow) {
-          c0 = flush(flush(c0, p0), q0); c1 = flush(flush(c1, p1), q1); c2 = flush(flush(c2, p2), q2); c3 = flush(flush(c3, p3), q3);
-          p0 = none; p1 = none; p2 = none; p3 = none; q0 = none; q1 = none; q2 = none; q3 = none;
-        }
-      }
-      if (sizeof<P>() == 2) {
-        c0 = flush(flush(c0, p0), q0); c1 = flush(flush(c1, p1), q1); c2 = flush(flush(c2, p2), q2); c3 = flush(flush(c3, p3), q3);
-      }
-    }
-    if (sizeof<P>() != 2) {
-      c0 = i32x4.add(p0, q0); c1 = i32x4.add(p1, q1); c2 = i32x4.add(p2, q2); c3 = i32x4.add(p3, q3);
-    }
-  }
-  fold2(c0, c1, tile, v128.load(sm), v128.load(sm, 64), v128.load(sm, 16), v128.load(sm, 80), scales, sums);
-  fold2(c2, c3, tile + 32, v128.load(sm, 32), v128.load(sm, 96), v128.load(sm, 48), v128.load(sm, 112), scales, sums);
 }

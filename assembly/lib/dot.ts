@@ -1,38 +1,43 @@
 /*
- * The dot product of 16 channels by 4 rows, in three forms that give the same integers. `w` holds codes 0..63 as bytes, 4 rows by 4 channels;
- * activations are splatted 4 channels at a time. The path is a type parameter:
+ * The dot product of channels by 4 rows, in three forms that give the same integers. `w` is a part of a panel (lib/parts.ts), `x` its activations,
+ * splatted. The path is a type parameter:
  *
- *   u8   plain simd128: activations widened beforehand to i16 pairs (`widen`), two i32x4.dot_i16x8_s
- *   i16  relaxed: i16x8.relaxed_dot_i8x16_i7x16_s into i16 sums; the caller flushes before they can overflow
+ *   u8   plain simd128: i16 codes, activations widened beforehand (`widen`), i32x4.dot_i16x8_s
+ *   i16  relaxed: i16x8.relaxed_dot_i8x16_i7x16_s into i16 sums, which must move to i32 sums before they can overflow
  *   i32  relaxed: i32x4.relaxed_dot_i8x16_i7x16_add_s
  *
  * The relaxed forms are exact because the i7 operand is 0..63.
  */
 
-/** acc + dot for the 4 channels at byte offset S of a 16-channel step; `a` addresses the step (16 bytes, or 32 once widened). */
-@inline export function mac<P, S>(acc: v128, w: v128, a: usize): v128 {
-  if (sizeof<P>() == 1) {
-    const even = v128.and(w, i16x8.splat(0x00ff));
-    const odd = i16x8.shr_u(w, 8);
-    acc = i32x4.add(acc, i32x4.dot_i16x8_s(even, v128.load32_splat(a, offsetof<S>())));
-    return i32x4.add(acc, i32x4.dot_i16x8_s(odd, v128.load32_splat(a, offsetof<S>() + 16)));
-  }
+@inline export function mac<P>(acc: v128, w: v128, x: v128): v128 {
+  if (sizeof<P>() == 1) return i32x4.add(acc, i32x4.dot_i16x8_s(w, x));
   if (ASC_FEATURE_RELAXED_SIMD) {
-    const x = v128.load32_splat(a, offsetof<S>());
     if (sizeof<P>() == 2) return i16x8.add(acc, v128.relaxed_dot<i16>(x, w));
     return v128.relaxed_dot_add<i32>(x, w, acc);
   }
   return acc;
 }
 
-/** Bytes that a step of 16 activations takes for path P. */
-@inline export function stepBytes<P>(): usize { return sizeof<P>() == 1 ? 32 : 16; }
+/**
+ * acc + factor * partial sum, in i32. A factor is 0..4080; on the i16 path it stands in both halves of each i32 lane, so that one instruction adds
+ * the pair sums and multiplies.
+ */
+@inline export function fold<P>(acc: v128, partial: v128, factor: v128): v128 {
+  return i32x4.add(acc, sizeof<P>() == 2 ? i32x4.dot_i16x8_s(partial, factor) : i32x4.mul(partial, factor));
+}
 
-/** Widens i8 codes to the plain path's pairs: per 16 channels, even channels (0,2)(4,6)(8,10)(12,14) as i16, then the odd ones. */
+/** The factor `value` (i32 lanes) in the form that `fold` takes. */
+@inline export function factorOf<P>(value: v128): v128 { return sizeof<P>() == 2 ? v128.or(value, i32x4.shl(value, 16)) : value; }
+
+/** Bytes of a channel of activations as path P reads them. */
+@inline export function actBytes<P>(): usize { return sizeof<P>() == 1 ? 2 : 1; }
+
+/** Widens i8 codes to the plain path's pairs: per 8 channels (0,2) (4,6) (1,3) (5,7) as i16. `length` is a multiple of 16. */
 export function widen(from: usize, to: usize, length: i32): void {
   for (let end = from + <usize>length; from < end; from += 16, to += 32) {
     const x = v128.load(from);
-    v128.store(to, i16x8.shr_s(i16x8.shl(x, 8), 8));
-    v128.store(to, i16x8.shr_s(x, 8), 16);
+    const even = i16x8.shr_s(i16x8.shl(x, 8), 8), odd = i16x8.shr_s(x, 8);
+    v128.store(to, v128.shuffle<i64>(even, odd, 0, 2));
+    v128.store(to, v128.shuffle<i64>(even, odd, 1, 3), 16);
   }
 }

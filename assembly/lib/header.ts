@@ -1,4 +1,5 @@
 import { HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL } from '../../src/formats/descriptor';
+import { factorOf } from './dot';
 import { loadF16x4 } from './f16';
 import { widenI8x4, widenU8x4 } from './widen';
 
@@ -8,31 +9,35 @@ import { widenI8x4, widenU8x4 } from './widen';
   return level + (flags & HEADER_INT_ZERO ? 16 : 0) + (flags & HEADER_MIN ? level : 0);
 }
 
-/** Expands a block header to 16 f32 scales at `to` and 16 f32 offsets at `to + 64`: weight = s * q + m. `rows`: the panel's (scale, min) pairs. */
-export function expandHeader(block: usize, flags: i32, bits: i32, rows: usize, to: usize): void {
-  const half = f32x4.splat(<f32>(1 << (bits - 1)));
-  const twoLevel = (flags & HEADER_TWO_LEVEL) != 0;
-  const zeros = block + (twoLevel ? 16 : 32);
-  for (let quad: usize = 0; quad < 4; quad++) {
-    let s: v128, m: v128;
-    if (twoLevel) {
-      const pairs = v128.load(rows + (quad << 4));
-      s = f32x4.mul(i32x4.shl(pairs, 16), f32x4.convert_i32x4_s(widenU8x4(block + (quad << 2))));
-      if (flags & HEADER_MIN) {
-        m = f32x4.mul(v128.and(pairs, i32x4.splat(0xffff0000)), f32x4.convert_i32x4_s(widenI8x4(zeros + (quad << 2))));
-      } else {
-        m = f32x4.splat(0);
-      }
-    } else {
-      s = loadF16x4(block + (quad << 3));
-      m = flags & HEADER_MIN ? loadF16x4(zeros + (quad << 3)) : f32x4.splat(0);
+/** Two-level: the integer offsets n of a quad, i32: the minimum's code, -z * scale code, or -2^(bits - 1) * scale code. */
+@inline function codeOffset(zeros: usize, flags: i32, half: v128, scale: v128): v128 {
+  if (flags & HEADER_MIN) return widenI8x4(zeros);
+  return i32x4.neg(i32x4.mul(scale, flags & HEADER_INT_ZERO ? widenU8x4(zeros) : half));
+}
+
+/** f16: the offsets m of a quad: the minimum, -(s * z), or -(s * 2^(bits - 1)). `lane` is 4 times the quad. */
+@inline function realOffset(zeros: usize, lane: usize, flags: i32, half: v128, scale: v128): v128 {
+  if (flags & HEADER_MIN) return loadF16x4(zeros + 2 * lane);
+  return f32x4.neg(f32x4.mul(scale, f32x4.convert_i32x4_s(flags & HEADER_INT_ZERO ? widenU8x4(zeros + lane) : half)));
+}
+
+/**
+ * Expands a block header of 16 rows. Two-level: the integer factors for `fold<P>` to `factors` and the integer offsets (i32) to `offsets`.
+ * f16: scales (f32) to `factors`, offsets (f32) to `offsets`. 64 bytes each.
+ */
+@inline export function expandHeader<P>(block: usize, flags: i32, bits: i32, factors: usize, offsets: usize): void {
+  const half = i32x4.splat(1 << (bits - 1));
+  if (flags & HEADER_TWO_LEVEL) {
+    for (let lane: usize = 0; lane < 16; lane += 4) {
+      const scale = widenU8x4(block + lane);
+      v128.store(factors + 4 * lane, factorOf<P>(scale));
+      v128.store(offsets + 4 * lane, codeOffset(block + 16 + lane, flags, half, scale));
     }
-    if (flags & HEADER_INT_ZERO) {
-      m = f32x4.neg(f32x4.mul(s, f32x4.convert_i32x4_s(widenU8x4(zeros + (quad << 2)))));
-    } else if (!(flags & HEADER_MIN)) {
-      m = f32x4.neg(f32x4.mul(s, half));
+  } else {
+    for (let lane: usize = 0; lane < 16; lane += 4) {
+      const scale = loadF16x4(block + 2 * lane);
+      v128.store(factors + 4 * lane, scale);
+      v128.store(offsets + 4 * lane, realOffset(block + 32, lane, flags, half, scale));
     }
-    v128.store(to + (quad << 4), s);
-    v128.store(to + (quad << 4), m, 64);
   }
 }

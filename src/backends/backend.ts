@@ -1,4 +1,6 @@
-/** Types only: what the decoder needs of an engine. `open.ts` is the one file that knows the implementations. */
+import { GEMM_CHUNK, PAGE, PANEL } from '../formats/descriptor.ts';
+
+/** What the decoder needs of an engine: types and sizes. `open.ts` is the one file that knows the implementations. */
 
 /** Linear memory with one view per element type. It never grows after a backend is opened, so views stay valid. */
 export interface LinearMemory {
@@ -20,8 +22,8 @@ export interface LinearMemory {
  */
 export interface Kernels {
   /**
-   * out[t, r] = (residual ? out[t, r] : 0) + sum over blocks b, ascending, of scales[t, b] * (s[r, b] * dot + m[r, b] * sums[t, b])
-   * for rows of panels [firstPanel, lastPanel). `scratch`: GEMM_SCRATCH bytes.
+   * out[t, r] = (residual ? out[t, r] : 0) + sum over blocks b of scales[t, b] * (s[r, b] * dot + m[r, b] * sums[t, b])
+   * for rows of panels [firstPanel, lastPanel); `backends/reference/gemm.ts` has the order of the sums. `scratch`: `gemmScratchBytes`, 16-byte aligned.
    */
   gemm(
     segments: number, count: number, codes: number, codesStride: number, scales: number, sums: number, blocksStride: number,
@@ -90,8 +92,12 @@ export interface Kernels {
   attentionFinish(out: number, outStride: number, state: number, tokens: number, group: number, headDim: number): void;
 }
 
-/** Bytes of `gemm`'s scratch: an accumulator tile [PAGE, 16] f32, 16 scales and 16 minima, and PAGE rows of a 128-channel block as i16. */
-export const GEMM_SCRATCH = 64 * 16 * 4 + 128 + 64 * 128 * 2;
+/**
+ * Bytes of `gemm`'s scratch for an input of `channels` (padded) in `blocks` blocks: f32 tiles, a chunk of unpacked codes, a panel's factors and offsets,
+ * and the activations of PAGE tokens as i16 for the plain path (`assembly/lib/gemm_scratch.ts`).
+ */
+export const gemmScratchBytes = (channels: number, blocks: number): number =>
+  320 + 3 * PAGE * PANEL * 4 + 64 * GEMM_CHUNK + 192 * blocks + 2 * PAGE * channels;
 /** Bytes of `attentionPage`'s scratch: PAGE scores. */
 export const ATTENTION_SCRATCH = 64 * 4;
 

@@ -1,4 +1,4 @@
-import { ATTENTION_SCRATCH, GEMM_SCRATCH } from '../backends/backend.ts';
+import { ATTENTION_SCRATCH, gemmScratchBytes } from '../backends/backend.ts';
 import { PAGE, SEGMENT_BYTES } from '../formats/descriptor.ts';
 import { keptPages, kvHeadBytes, openFormat } from '../formats/kv-layout.ts';
 import { padded } from '../formats/layout.ts';
@@ -104,7 +104,7 @@ export function layoutMemory(manifest: Manifest, options: LayoutOptions): Memory
   const attentionState = arena.take(PAGE * (heads / kvHeads) * 8);
   const keys = arena.take(PAGE * headDim * 4);
   const valueTile = arena.take(PAGE * headDim * 4);
-  const gemmScratch = arena.take(GEMM_SCRATCH);
+  const gemmScratch = arena.take(gemmScratchBytes(widest, blocks));
   const attentionScratch = arena.take(ATTENTION_SCRATCH);
 
   return {

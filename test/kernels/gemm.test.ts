@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Kernels } from '../../src/backends/backend.ts';
-import { GEMM_SCRATCH } from '../../src/backends/backend.ts';
+import { gemmScratchBytes } from '../../src/backends/backend.ts';
 import { referenceKernels } from '../../src/backends/reference/index.ts';
 import { openWasm } from '../../src/backends/wasm/open.ts';
 import { selfTest } from '../../src/backends/wasm/self-test.ts';
@@ -11,7 +11,7 @@ import { placeLinear, type LinearCase } from '../support/linear.ts';
 
 const modules = await testModules();
 const SCRATCH = 1024;
-const BASE = SCRATCH + GEMM_SCRATCH;
+const BASE = SCRATCH + gemmScratchBytes(1024, 64);
 const paths = selfTest(modules, () => performance.now()).filter((p) => p.fault === null).map((p) => p.isa);
 
 const HEADERS: readonly Pick<WeightFormat, 'scale' | 'zero'>[] = (['f16', 'u8'] as const).flatMap((scale) =>

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { GEMM_SCRATCH, type Kernels } from '../../src/backends/backend.ts';
+import { gemmScratchBytes, type Kernels } from '../../src/backends/backend.ts';
 import { referenceKernels } from '../../src/backends/reference/index.ts';
 import { openWasm } from '../../src/backends/wasm/open.ts';
 import { placeLinear, type LinearCase } from '../support/linear.ts';
@@ -12,7 +12,7 @@ it('kernels take addresses above 2 GiB', async () => {
   const { memory } = backend;
   const weight = { bits: 4, block: 32, scale: 'u8', zero: 'min' } as const;
   const shape: LinearCase = { rows: 24, tokens: 5, segments: [{ length: 96, weight, act: { bits: 8, block: 64, clip: 1 } }] };
-  const p = placeLinear(memory, base + GEMM_SCRATCH, shape, 5);
+  const p = placeLinear(memory, base + gemmScratchBytes(1024, 64), shape, 5);
   const x = Math.ceil(p.end / 64) * 64;
   for (let i = 0; i < 5 * 96; i++) memory.f32[(x >>> 2) + i] = Math.fround(Math.sin(i));
   const run = (k: Kernels): Uint8Array => {

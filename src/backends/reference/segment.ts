@@ -51,6 +51,20 @@ export function scaleAndOffset(memory: LinearMemory, s: SegmentView, block: numb
   return [scale, -f(scale * (1 << (s.weightBits - 1)))];
 }
 
+/** Two-level: a block's integer factor of one row, and its integer offset n: the minimum's code, -z * factor or -2^(bits - 1) * factor. */
+export function codesOfScale(memory: LinearMemory, s: SegmentView, block: number, row: number): readonly [factor: number, n: number] {
+  const factor = memory.u8[block + row]!;
+  if (s.header & HEADER_MIN) return [factor, memory.i8[block + PANEL + row]!];
+  return [factor, -factor * (s.header & HEADER_INT_ZERO ? memory.u8[block + PANEL + row]! : 1 << (s.weightBits - 1))];
+}
+
+/** Two-level: what a row's scaled dots and offsets are multiplied by, its scale and its minimum step (or again the scale). */
+export function rowFactors(memory: LinearMemory, s: SegmentView, panel: number, row: number): readonly [number, number] {
+  const pair = memory.i32[(s.rowScales >>> 2) + panel * PANEL + row]!;
+  const scale = fromBits(pair << 16);
+  return [scale, s.header & HEADER_MIN ? fromBits(pair & 0xffff0000) : scale];
+}
+
 /** Code of channel k (inside the block) of a row; `codes` addresses the block's first code vector (see `formats/layout.ts`). */
 export function codeAt(memory: LinearMemory, bits: number, codes: number, row: number, k: number): number {
   const quad = row >>> 2;

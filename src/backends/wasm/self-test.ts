@@ -3,7 +3,7 @@ import { codeBytes, headerBytes, headerFlags, panelBytes } from '../../formats/l
 import type { WeightFormat } from '../../formats/number-format.ts';
 import type { Isa } from '../../kernels/manifest.ts';
 import { writeSegments } from '../../kernels/segment.ts';
-import { GEMM_SCRATCH, type Backend, type Kernels, type LinearMemory } from '../backend.ts';
+import { gemmScratchBytes, type Backend, type Kernels, type LinearMemory } from '../backend.ts';
 import { openWasm, type WasmModules } from './open.ts';
 
 /** What the self-test found out about one path. */
@@ -31,7 +31,7 @@ const SCALES = CODES + TOKENS * K;
 const SUMS = SCALES + TOKENS * (K / 32) * 4;
 const OUT = SUMS + TOKENS * (K / 32) * 4;
 const SCRATCH = OUT + TOKENS * ROWS * 4;
-const BYTES = SCRATCH + GEMM_SCRATCH;
+const BYTES = SCRATCH + gemmScratchBytes(K, K / 32);
 
 /** Weights and activations over the whole range of codes, extremes together: +-127 meets 15. Scales are 1, so all results are exact integers. */
 function fill(memory: LinearMemory): void {
