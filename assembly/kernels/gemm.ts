@@ -2,14 +2,13 @@ import {
   GEMM_CHUNK, HEADER_MIN, HEADER_TWO_LEVEL, SEGMENT_BYTES, SEG_ACT_BLOCK, SEG_DATA, SEG_FIRST_BLOCK, SEG_FROM, SEG_HEADER, SEG_LENGTH,
   SEG_PANEL_BYTES, SEG_ROW_SCALES, SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
 } from '../../src/formats/descriptor';
-import { actBytes, factorOf, widen } from '../lib/dot';
-import { DOTS, FACTORS, MASKS, PARTS, TILE_A, TILE_O, TILE_Y, UNITS, WALK } from '../lib/gemm_scratch';
+import { actBytes, widen } from '../lib/dot';
+import { DOTS, FACTORS, MASKS, PARTS, TILE_A, TILE_O, TILE_Y, WALK } from '../lib/gemm_scratch';
 import { expandHeader, headerBytes } from '../lib/header';
 import { N12, N16, N20, N4, N8 } from '../lib/literal';
-import { quadBytes } from '../lib/parts';
 import { Walk } from '../lib/walk';
 import { codeOffsets, realOffsets } from './gemm_offsets';
-import { tile4x8 } from './gemm_tile';
+import { SUB, tile2x16 } from './gemm_tile';
 import { unpackRun } from './gemm_unpack';
 import { tile1x16 } from './gemm_vector';
 
@@ -17,49 +16,40 @@ import { tile1x16 } from './gemm_vector';
  * out[t][row] = (residual ? out[t][row] : 0) + Y, the formulas of src/backends/reference/gemm.ts.
  *
  * Panel by panel of 16 rows, and inside a panel segment by segment: headers to factors and offsets once, then the dots of all tokens. One token reads
- * packed codes, 16 rows at a time. More tokens go 4 at a time by 8 rows: up to DIRECT tokens from packed codes, beyond from codes that are unpacked
- * once for all tokens.
+ * packed codes. More tokens go 2 at a time: up to DIRECT tokens from packed codes, beyond from codes that are unpacked once for all tokens.
  */
 
-/** Most tokens for which unpacking 4 at a time is cheaper than storing what was unpacked. */
-const DIRECT: i32 = 8;
+/** Most tokens for which unpacking 2 at a time is cheaper than storing what was unpacked. */
+const DIRECT: i32 = 4;
 
 function vectorRun<P, B>(walk: Walk, channels: i32, w: usize, x: usize, scales: usize, factors: usize, reals: usize, tile: usize): void {
   tile1x16<P, B>(walk, channels, w, x, scales, factors, reals, tile);
 }
 
-/** All tokens by 16 rows, over a run of channels. */
+/** All tokens by 16 rows, over `subs` sub-blocks. A last token without a partner runs beside itself. */
 function tileRun<P, B>(
-  walk: Walk, channels: i32, w: usize, x: usize, xStride: usize, scales: usize, side: usize, tokens: i32, factors: usize, reals: usize, scratch: usize,
+  walk: Walk, subs: i32, w: usize, x: usize, xStride: usize, scales: usize, side: usize, tokens: i32, factors: usize, reals: usize, scratch: usize,
 ): void {
-  for (let t = 0, tile = scratch + TILE_A; t < tokens; t += 4, tile += 256) {
-    const last = tokens - 1 - t;
-    const one = <usize>min(1, last), two = <usize>min(2, last), three = <usize>min(3, last);
-    for (let pair: usize = 0; pair < 64; pair += 32) {
-      tile4x8<P, B>(
-        walk, channels, w + (pair >> 4) * quadBytes<B>(), x, one * xStride, two * xStride, three * xStride, scales, one * side, two * side, three * side,
-        factors + pair, reals ? reals + pair : 0, tile + pair, scratch + DOTS,
-      );
-    }
-    x += 4 * xStride; scales += 4 * side;
+  for (let t = 0, tile = scratch + TILE_A; t < tokens; t += 2, tile += 128, x += 2 * xStride, scales += 2 * side) {
+    const next = <usize>(t + 1 < tokens);
+    tile2x16<P, B>(walk, subs, w, x, x + next * xStride, scales, scales + next * side, factors, reals, tile, scratch + DOTS);
   }
 }
 
-/** Unpacks a run of channels, at most GEMM_CHUNK, from packed blocks: for u8 the low plane of 32 channels, then the high one. */
+/** Unpacks a run of channels, at most GEMM_CHUNK, from packed blocks, plane after plane of every sub-block; a short last one ends in zeros. */
 function unpack<P>(walk: Walk, channels: i32, bits: i32, header: usize, w: usize, to: usize): void {
-  const perChannel = <usize>bits * 2, partBytes = 16 * actBytes<P>();
+  const perChannel = <usize>bits * 2, subBytes = SUB * 16 * <usize>actBytes<P>();
   for (let left = channels; left > 0; left -= walk.block) {
     w += header;
-    for (let span = min(left, walk.block); span > 0; span -= 32) {
-      const sub = min(span, 32);
-      if (bits == 4) unpackRun<P, N4>(w, sub, to, walk.masks);
-      else if (bits == 6) unpackRun<P, N12>(w, sub, to, walk.masks);
-      else {
-        unpackRun<P, N8>(w, sub, to, walk.masks);
-        to += <usize>sub * partBytes;
-        unpackRun<P, N8>(w + 16, sub, to, walk.masks);
+    for (let span = min(left, walk.block); span > 0; span -= SUB) {
+      const sub = min(span, SUB);
+      for (let plane = 0; plane < walk.planes; plane++, to += subBytes) {
+        if (sub < SUB) memory.fill(to, 0, subBytes);
+        if (bits == 4) unpackRun<P, N4>(w, sub, to, walk.masks);
+        else if (bits == 6) unpackRun<P, N12>(w, sub, to, walk.masks);
+        else unpackRun<P, N8>(w + 16 * plane, sub, to, walk.masks);
       }
-      w += <usize>sub * perChannel; to += <usize>sub * partBytes;
+      w += <usize>sub * perChannel;
     }
   }
 }
@@ -77,73 +67,93 @@ function addDots<P>(
     else if (sizeof<P>() != 1) vectorRun<P, N12>(walk, length, w, x, scales, factors, reals, tile);
     return;
   }
-  if (bits == 4 && tokens <= DIRECT) {
+  if (bits == 4 && tokens <= DIRECT && length % SUB == 0) {
     walk.header = header;
-    tileRun<P, N4>(walk, length, w, x, xStride, scales, side, tokens, factors, reals, scratch);
+    tileRun<P, N4>(walk, length / SUB, w, x, xStride, scales, side, tokens, factors, reals, scratch);
     return;
   }
-  walk.header = 0;
   for (let left = length; left > 0; left -= GEMM_CHUNK) {
-    const channels = min(left, GEMM_CHUNK), blocks = <usize>((channels + walk.block - 1) / walk.block);
+    const channels = min(left, GEMM_CHUNK), blocks = <usize>((channels + walk.block - 1) / walk.block), subs = (channels + SUB - 1) / SUB * walk.planes;
     unpack<P>(walk, channels, bits, header, w, scratch + PARTS);
-    if (bits == 6) tileRun<P, N20>(walk, channels, scratch + PARTS, x, xStride, scales, side, tokens, factors, reals, scratch);
-    else tileRun<P, N16>(walk, channels, scratch + PARTS, x, xStride, scales, side, tokens, factors, reals, scratch);
+    if (bits == 6) tileRun<P, N20>(walk, subs, scratch + PARTS, x, xStride, scales, side, tokens, factors, reals, scratch);
+    else tileRun<P, N16>(walk, subs, scratch + PARTS, x, xStride, scales, side, tokens, factors, reals, scratch);
     w += blocks * header + <usize>(channels * bits * 2);
     x += <usize>channels * actBytes<P>();
     scales += blocks << 2;
-    factors += blocks * walk.factorStep;
-    if (reals) reals += blocks * 64;
+    factors += <usize>subs * 64;
+    reals += blocks * walk.realStep;
   }
 }
 
-/** Y += S * A + F * O for the rows of a panel; rows 0: S and F are 1. `high`: F is the row's minimum step and not S. */
-@inline function addSegment(scratch: usize, tokens: i32, rows: usize, high: bool): void {
-  for (let quad: usize = 0; quad < 64; quad += 16) {
+/**
+ * Y = Y (0 in the first segment) + S * A + F * O for the rows of a panel; the last segment's goes to `out`, or is added to it. rows 0: S and F are 1.
+ * `high`: F is the row's minimum step and not S.
+ */
+@inline function addSegment(scratch: usize, tokens: i32, rows: usize, high: bool, first: bool, last: bool, out: usize, outStride: usize, residual: i32): void {
+  for (let quad: usize = 0; quad < 64; quad += 16, out += 16) {
     const pairs = rows ? v128.load(rows + quad) : i32x4.splat(0);
     const s = i32x4.shl(pairs, 16), m = high ? v128.and(pairs, i32x4.splat(0xffff0000)) : s;
-    for (let at = scratch + quad, end = at + (<usize>tokens << 6); at < end; at += 64) {
+    for (let at = scratch + quad, end = at + (<usize>tokens << 6), to = out; at < end; at += 64, to += outStride) {
       let a = v128.load(at, TILE_A), o = v128.load(at, TILE_O);
       if (rows) {
         a = f32x4.mul(s, a); o = f32x4.mul(m, o);
       }
-      v128.store(at, f32x4.add(v128.load(at, TILE_Y), f32x4.add(a, o)), TILE_Y);
+      const y = f32x4.add(first ? f32x4.splat(0) : v128.load(at, TILE_Y), f32x4.add(a, o));
+      if (last) v128.store(to, residual ? f32x4.add(v128.load(to), y) : y);
+      else v128.store(at, y, TILE_Y);
     }
   }
 }
 
+/** Copies a block's integer factors for each of its sub-blocks, for two planes with those of the high one, 16 times as large; returns the end. */
+@inline function repeatFactors(at: usize, planes: bool, span: i32): usize {
+  const a = v128.load(at), b = v128.load(at, 16), c = v128.load(at, 32), d = v128.load(at, 48);
+  for (; span > 0; span -= SUB) {
+    v128.store(at, a); v128.store(at, b, 16); v128.store(at, c, 32); v128.store(at, d, 48);
+    at += 64;
+    if (planes) {
+      v128.store(at, i16x8.shl(a, 4)); v128.store(at, i16x8.shl(b, 4), 16); v128.store(at, i16x8.shl(c, 4), 32); v128.store(at, i16x8.shl(d, 4), 48);
+      at += 64;
+    }
+  }
+  return at;
+}
+
 function runSegment<P>(
-  segment: usize, panel: i32, x: usize, xStride: usize, scales: usize, sums: usize, side: usize, tokens: i32, maxBlocks: usize, scratch: usize,
+  segment: usize, panel: i32, x: usize, xStride: usize, scales: usize, sums: usize, side: usize, tokens: i32, maxSubs: usize, scratch: usize,
+  first: bool, last: bool, out: usize, outStride: usize, residual: i32,
 ): void {
   const length = load<i32>(segment, SEG_LENGTH), block = load<i32>(segment, SEG_WEIGHT_BLOCK), bits = load<i32>(segment, SEG_WEIGHT_BITS);
   const flags = load<i32>(segment, SEG_HEADER), header = headerBytes(flags), twoLevel = (flags & HEADER_TWO_LEVEL) != 0;
-  const channels = (length + 15) & -16, first = <usize>load<u32>(segment, SEG_FIRST_BLOCK) << 2;
+  const channels = (length + 15) & -16, begin = <usize>load<u32>(segment, SEG_FIRST_BLOCK) << 2;
   const w = <usize>load<u32>(segment, SEG_DATA) + <usize>panel * <usize>load<u32>(segment, SEG_PANEL_BYTES);
   const walk = changetype<Walk>(scratch + WALK);
   walk.block = block;
   walk.planes = bits == 8 ? 2 : 1;
   walk.foldChannels = twoLevel ? load<i32>(segment, SEG_ACT_BLOCK) : block;
-  walk.factorStep = twoLevel ? <usize>walk.planes * 64 : 0;
   walk.scaleStep = <usize>(walk.foldChannels / block) << 2;
+  walk.realStep = twoLevel ? 0 : 64;
   walk.masks = scratch + MASKS;
   v128.store(scratch + MASKS, sizeof<P>() == 1 && bits != 6 ? i16x8.splat(0x000f) : i8x16.splat(0x0f));
 
-  const factors = scratch + FACTORS, offsets = factors + maxBlocks * 128, step = twoLevel && bits == 8 ? 128 : 64;
-  for (let k = 0, from = w, f = factors, o = offsets; k < channels; k += block, f += step, o += 64) {
-    expandHeader<P>(from, flags, bits, f, o);
-    if (twoLevel && bits == 8) for (let i: usize = 0; i < 64; i += 16) v128.store(f + i, i16x8.shl(v128.load(f + i), 4), 64);
-    from += header + <usize>(min(block, channels - k) * bits * 2);
+  const factors = scratch + FACTORS, offsets = factors + maxSubs * 128, reals = offsets + maxSubs * 64;
+  for (let k = 0, from = w, f = factors, o = offsets; k < channels; k += block, o += 64) {
+    const span = min(block, channels - k);
+    expandHeader<P>(from, flags, bits, f, o, reals + (o - offsets));
+    f = repeatFactors(f, bits == 8, span);
+    from += header + <usize>(span * bits * 2);
   }
   const wide = actBytes<P>();
   x += <usize>load<u32>(segment, SEG_FROM) * wide;
-  memory.fill(scratch + TILE_A, 0, <usize>((tokens + 3) & -4) << 6);
+  memory.fill(scratch + TILE_A, 0, <usize>((tokens + 1) & -2) << 6);
   addDots<P>(
-    walk, channels, bits, header, w, x, xStride, scales + first, side, tokens, twoLevel ? factors : scratch + UNITS, twoLevel ? 0 : factors, scratch,
+    walk, channels, bits, header, w, x, xStride, scales + begin, side, tokens, factors, reals, scratch,
   );
-  for (let t = 0, tile = scratch + TILE_O, y = scales + first, z = sums + first; t < tokens; t++, tile += 64, y += side, z += side) {
+  for (let t = 0, tile = scratch + TILE_O, y = scales + begin, z = sums + begin; t < tokens; t++, tile += 64, y += side, z += side) {
     if (twoLevel) codeOffsets(walk, channels, offsets, y, z, tile);
     else realOffsets(walk, channels, offsets, y, z, tile);
   }
-  addSegment(scratch, tokens, twoLevel ? <usize>load<u32>(segment, SEG_ROW_SCALES) + <usize>panel * 64 : 0, (flags & HEADER_MIN) != 0);
+  addSegment(scratch, tokens, twoLevel ? <usize>load<u32>(segment, SEG_ROW_SCALES) + <usize>panel * 64 : 0, (flags & HEADER_MIN) != 0, first, last, out, outStride, residual);
 }
 
 @inline export function gemm<P>(
@@ -152,27 +162,20 @@ function runSegment<P>(
 ): void {
   const side = <usize>blocksStride << 2, last = segments + <usize>(count * SEGMENT_BYTES);
   v128.store(scratch + MASKS, i8x16.splat(0x30), 16);
-  for (let i: usize = 0; i < 64; i += 16) {
-    v128.store(scratch + UNITS + i, factorOf<P>(i32x4.splat(1)));
-    v128.store(scratch + UNITS + i, factorOf<P>(i32x4.splat(16)), 64);
-  }
+  for (let i: usize = 0; i < 128; i += 16) v128.store(scratch + DOTS + 128 + i, i32x4.splat(0));
+  const maxSubs = <usize>(codesStride + SUB - 1) / SUB + <usize>count; // every segment may end in a short one
   let x = codes, xStride = <usize>codesStride;
   if (sizeof<P>() == 1) {
-    x = scratch + FACTORS + <usize>blocksStride * 192;
+    x = scratch + FACTORS + maxSubs * 256;
     xStride = <usize>codesStride * 2;
     for (let t = 0; t < tokens; t++) widen(codes + <usize>(t * codesStride), x + <usize>t * xStride, codesStride);
   }
   for (let panel = firstPanel; panel < lastPanel; panel++) {
-    memory.fill(scratch + TILE_Y, 0, <usize>tokens << 6);
     for (let s = segments; s < last; s += SEGMENT_BYTES) {
-      runSegment<P>(s, panel, x, xStride, scales, sums, side, tokens, <usize>blocksStride, scratch);
-    }
-    for (let t = 0; t < tokens; t++) {
-      const to = out + (<usize>(t * outStride + panel * 16) << 2), from = scratch + TILE_Y + (<usize>t << 6);
-      for (let quad: usize = 0; quad < 64; quad += 16) {
-        const y = v128.load(from + quad);
-        v128.store(to + quad, residual ? f32x4.add(v128.load(to + quad), y) : y);
-      }
+      runSegment<P>(
+        s, panel, x, xStride, scales, sums, side, tokens, maxSubs, scratch,
+        s == segments, s + SEGMENT_BYTES == last, out + (<usize>panel << 6), <usize>outStride << 2, residual,
+      );
     }
   }
 }

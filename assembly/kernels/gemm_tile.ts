@@ -1,101 +1,216 @@
-import { actBytes, fold, mac } from '../lib/dot';
+import { actBytes, fold, mac, scaled } from '../lib/dot';
 import { N0, N12, N4, N8 } from '../lib/literal';
-import { part, quadBytes, stepBytes, stepChannels, wide } from '../lib/parts';
+import { part, stepBytes, wide } from '../lib/parts';
 import { Walk } from '../lib/walk';
 
 /*
- * 8 rows by 4 tokens over a run of channels. Sums p of a sub-block of at most 32 channels stay in registers; they move to i32 sums in memory with
- * the block's integer factor; after every fold A[t][row] += f32(sum) * scale[t], or * (s[row] * scale[t]) where the blocks have real scales.
+ * 16 rows by 2 tokens over a run of channels, in sub-blocks of 32. Sums of a sub-block stay in registers (p: first token, q: second, one for each quad
+ * of rows); they move to the i32 sums of a fold with the sub-block's integer factor; at the end of a fold A[t][row] += f32(sum) * scale[t], or
+ * * (s[row] * scale[t]) where blocks have real scales.
  *
  * Why sums fit: i16 pair sums are at most 2 * 15 * 127 = 3810, so 8 of them do, 32 channels. With codes up to 63, 2 * 63 * 127 = 16002:
  * two do, 8 channels. The i32 sum of a fold of 128 channels of u8 codes is at most 128 * 255 * 127 * 255 < 2^31.
+ *
+ * The order of the statements is the order of the machine code, and 8 sums, 2 activations, a weight and a product are what 16 registers hold. A splatted
+ * load costs more than a plain one, which is why a tile is 4 weights by 2 tokens and not 2 by 4 (80 and 99 GMAC/s without what follows the dots). A
+ * sub-block is straight code, for a loop would cost as much as its dots.
  */
 
-const ACROSS: usize = 64; // bytes between tokens in tile A
+/** Channels of a sub-block. */
 export const SUB: i32 = 32;
 
-@inline function flush<P>(at: usize, partial: v128, factor: v128): void { v128.store(at, fold<P>(v128.load(at), partial, factor)); }
-
-/** A += f32(dot) * scale for the 2 quads of a token. */
-@inline function addDots(dots: usize, tile: usize, reals: usize, scales: usize): void {
-  const scale = v128.load32_splat(scales);
-  const a = f32x4.convert_i32x4_s(v128.load(dots)), b = f32x4.convert_i32x4_s(v128.load(dots, 64));
-  const s = reals ? f32x4.mul(v128.load(reals), scale) : scale, t = reals ? f32x4.mul(v128.load(reals, 16), scale) : scale;
-  v128.store(tile, f32x4.add(v128.load(tile), f32x4.mul(a, s)));
-  v128.store(tile, f32x4.add(v128.load(tile, 16), f32x4.mul(b, t)), 16);
-}
+/** The new A. */
+@inline function finish(a: v128, dot: v128, scale: v128): v128 { return f32x4.add(a, f32x4.mul(f32x4.convert_i32x4_s(dot), scale)); }
 
 /**
- * `w`: the first of two quads. x, scales: token 0's activations and scales; tokens 1 to 3 lie x1..x3 and y1..y3 bytes further. `factors`, `reals`
- * (0: none) and `tile` point at the quads' lanes. `dots`: 8 vectors of scratch.
+ * `subs` sub-blocks, of each plane. x0, x1, y0, y1: activations and scales of the tokens. `reals`: s, if there are any. `dots`: 8
+ * vectors of scratch, then 8 zeros.
  */
-@inline export function tile4x8<P, B>(
-  walk: Walk, channels: i32, w: usize, x: usize, x1: usize, x2: usize, x3: usize, scales: usize, y1: usize, y2: usize, y3: usize,
-  factors: usize, reals: usize, tile: usize, dots: usize,
+@inline export function tile2x16<P, B>(
+  walk: Walk, subs: i32, w: usize, x0: usize, x1: usize, y0: usize, y1: usize, factors: usize, reals: usize, tile: usize, dots: usize,
 ): void {
   const nibble = v128.load(walk.masks), top = v128.load(walk.masks, 16), none = i32x4.splat(0);
-  const quad = quadBytes<B>(), header = walk.header, planes = <usize>walk.planes;
-  for (let left = channels; left > 0; left -= walk.foldChannels) {
-    for (let i: usize = 0; i < 128; i += 16) v128.store(dots + i, none);
-    for (let rest = min(left, walk.foldChannels); rest > 0; rest -= walk.block) {
-      w += header;
-      for (let span = min(rest, walk.block); span > 0; span -= SUB) {
-        const sub = min(span, SUB), bytes = <usize>sub * actBytes<P>(), codes = <usize>(sub / stepChannels<P>()) * stepBytes<P, B>();
-        for (let plane: usize = 0; plane < planes; plane++) {
-          const f = factors + plane * 64;
-          let v = offsetof<B>() == 8 ? w + plane * 16 : w;
-          let p0 = none, p1 = none, p2 = none, p3 = none, q0 = none, q1 = none, q2 = none, q3 = none;
-          for (let a = x, end = x + bytes; a < end; a += 16, v += stepBytes<P, B>()) {
-            let u = part<P, B, N0>(v, nibble, top), t = part<P, B, N0>(v + quad, nibble, top);
-            let s = v128.load32_splat(a); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, t, s);
-            s = v128.load32_splat(a + x1); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, t, s);
-            s = v128.load32_splat(a + x2); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, t, s);
-            s = v128.load32_splat(a + x3); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, t, s);
-            u = part<P, B, N4>(v, nibble, top); t = part<P, B, N4>(v + quad, nibble, top);
-            s = v128.load32_splat(a, 4); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, t, s);
-            s = v128.load32_splat(a + x1, 4); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, t, s);
-            s = v128.load32_splat(a + x2, 4); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, t, s);
-            s = v128.load32_splat(a + x3, 4); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, t, s);
-            if (sizeof<P>() == 2 && wide<B>()) {
-              const g = v128.load(f), h = v128.load(f, 16);
-              flush<P>(dots, p0, g); flush<P>(dots + 16, p1, g); flush<P>(dots + 32, p2, g); flush<P>(dots + 48, p3, g);
-              flush<P>(dots + 64, q0, h); flush<P>(dots + 80, q1, h); flush<P>(dots + 96, q2, h); flush<P>(dots + 112, q3, h);
-              p0 = none; p1 = none; p2 = none; p3 = none; q0 = none; q1 = none; q2 = none; q3 = none;
-            }
-            u = part<P, B, N8>(v, nibble, top); t = part<P, B, N8>(v + quad, nibble, top);
-            s = v128.load32_splat(a, 8); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, t, s);
-            s = v128.load32_splat(a + x1, 8); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, t, s);
-            s = v128.load32_splat(a + x2, 8); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, t, s);
-            s = v128.load32_splat(a + x3, 8); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, t, s);
-            u = part<P, B, N12>(v, nibble, top); t = part<P, B, N12>(v + quad, nibble, top);
-            s = v128.load32_splat(a, 12); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, t, s);
-            s = v128.load32_splat(a + x1, 12); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, t, s);
-            s = v128.load32_splat(a + x2, 12); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, t, s);
-            s = v128.load32_splat(a + x3, 12); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, t, s);
-            if (sizeof<P>() == 2 && wide<B>()) {
-              const g = v128.load(f), h = v128.load(f, 16);
-              flush<P>(dots, p0, g); flush<P>(dots + 16, p1, g); flush<P>(dots + 32, p2, g); flush<P>(dots + 48, p3, g);
-              flush<P>(dots + 64, q0, h); flush<P>(dots + 80, q1, h); flush<P>(dots + 96, q2, h); flush<P>(dots + 112, q3, h);
-              p0 = none; p1 = none; p2 = none; p3 = none; q0 = none; q1 = none; q2 = none; q3 = none;
-            }
-          }
-          if (sizeof<P>() != 2 || !wide<B>()) {
-            const g = v128.load(f), h = v128.load(f, 16);
-            flush<P>(dots, p0, g); flush<P>(dots + 16, p1, g); flush<P>(dots + 32, p2, g); flush<P>(dots + 48, p3, g);
-            flush<P>(dots + 64, q0, h); flush<P>(dots + 80, q1, h); flush<P>(dots + 96, q2, h); flush<P>(dots + 112, q3, h);
-          }
-          if (offsetof<B>() >= 16) w += codes;
-        }
-        if (offsetof<B>() < 16) w += codes;
-        x += bytes;
-      }
-      factors += walk.factorStep;
+  const foldSubs = walk.foldChannels / SUB * walk.planes, header = walk.header, headerSubs = walk.block / SUB, realStep = walk.realStep;
+  const turn = SUB * <usize>actBytes<P>() * (walk.planes == 2 ? 1 : 2), scaleStep = walk.scaleStep;
+  let advance = walk.planes == 2 ? 0 : SUB * <usize>actBytes<P>(), toHeader = 0;
+  for (let left = subs; left > 0; left -= foldSubs) {
+    let before = dots + 128; // the fold's sums so far: none
+    if (sizeof<P>() == 2 && wide<B>()) {
+      before = dots;
+      for (let i: usize = 0; i < 128; i += 16) v128.store(dots + i, none);
     }
-    addDots(dots, tile, reals, scales);
-    addDots(dots + 16, tile + ACROSS, reals, scales + y1);
-    addDots(dots + 32, tile + 2 * ACROSS, reals, scales + y2);
-    addDots(dots + 48, tile + 3 * ACROSS, reals, scales + y3);
-    scales += walk.scaleStep;
-    if (reals) reals += 64;
+    for (let n = min(left, foldSubs); n > 0; n--) {
+      if (offsetof<B>() < 16) {
+        if (toHeader == 0) {
+          w += header;
+          toHeader = headerSubs;
+        }
+        toHeader--;
+      }
+      let p0 = none, p1 = none, p2 = none, p3 = none, q0 = none, q1 = none, q2 = none, q3 = none, u: v128, s: v128, r: v128;
+      s = v128.load32_splat(x0, 0); r = v128.load32_splat(x1, 0);
+      u = part<P, B, N0, N0>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+      u = part<P, B, N4, N0>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+      u = part<P, B, N8, N0>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+      u = part<P, B, N12, N0>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+      s = v128.load32_splat(x0, 4); r = v128.load32_splat(x1, 4);
+      u = part<P, B, N0, N4>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+      u = part<P, B, N4, N4>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+      u = part<P, B, N8, N4>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+      u = part<P, B, N12, N4>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+      if (sizeof<P>() == 2 && wide<B>()) {
+        v128.store(dots, fold<P>(v128.load(dots), p0, v128.load(factors))); p0 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 16), p1, v128.load(factors, 16)), 16); p1 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 32), p2, v128.load(factors, 32)), 32); p2 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 48), p3, v128.load(factors, 48)), 48); p3 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 64), q0, v128.load(factors)), 64); q0 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 80), q1, v128.load(factors, 16)), 80); q1 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 96), q2, v128.load(factors, 32)), 96); q2 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 112), q3, v128.load(factors, 48)), 112); q3 = none;
+      }
+      s = v128.load32_splat(x0, 8); r = v128.load32_splat(x1, 8);
+      u = part<P, B, N0, N8>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+      u = part<P, B, N4, N8>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+      u = part<P, B, N8, N8>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+      u = part<P, B, N12, N8>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+      s = v128.load32_splat(x0, 12); r = v128.load32_splat(x1, 12);
+      u = part<P, B, N0, N12>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+      u = part<P, B, N4, N12>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+      u = part<P, B, N8, N12>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+      u = part<P, B, N12, N12>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+      if (sizeof<P>() == 2 && wide<B>()) {
+        v128.store(dots, fold<P>(v128.load(dots), p0, v128.load(factors))); p0 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 16), p1, v128.load(factors, 16)), 16); p1 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 32), p2, v128.load(factors, 32)), 32); p2 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 48), p3, v128.load(factors, 48)), 48); p3 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 64), q0, v128.load(factors)), 64); q0 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 80), q1, v128.load(factors, 16)), 80); q1 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 96), q2, v128.load(factors, 32)), 96); q2 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 112), q3, v128.load(factors, 48)), 112); q3 = none;
+      }
+      w += stepBytes<P, B>();
+      s = v128.load32_splat(x0, 16); r = v128.load32_splat(x1, 16);
+      u = part<P, B, N0, N0>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+      u = part<P, B, N4, N0>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+      u = part<P, B, N8, N0>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+      u = part<P, B, N12, N0>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+      s = v128.load32_splat(x0, 20); r = v128.load32_splat(x1, 20);
+      u = part<P, B, N0, N4>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+      u = part<P, B, N4, N4>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+      u = part<P, B, N8, N4>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+      u = part<P, B, N12, N4>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+      if (sizeof<P>() == 2 && wide<B>()) {
+        v128.store(dots, fold<P>(v128.load(dots), p0, v128.load(factors))); p0 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 16), p1, v128.load(factors, 16)), 16); p1 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 32), p2, v128.load(factors, 32)), 32); p2 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 48), p3, v128.load(factors, 48)), 48); p3 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 64), q0, v128.load(factors)), 64); q0 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 80), q1, v128.load(factors, 16)), 80); q1 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 96), q2, v128.load(factors, 32)), 96); q2 = none;
+        v128.store(dots, fold<P>(v128.load(dots, 112), q3, v128.load(factors, 48)), 112); q3 = none;
+      }
+      s = v128.load32_splat(x0, 24); r = v128.load32_splat(x1, 24);
+      u = part<P, B, N0, N8>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+      u = part<P, B, N4, N8>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+      u = part<P, B, N8, N8>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+      u = part<P, B, N12, N8>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+      s = v128.load32_splat(x0, 28); r = v128.load32_splat(x1, 28);
+      u = part<P, B, N0, N12>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+      u = part<P, B, N4, N12>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+      u = part<P, B, N8, N12>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+      u = part<P, B, N12, N12>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+      w += stepBytes<P, B>();
+      if (sizeof<P>() == 1) {
+        s = v128.load32_splat(x0, 32); r = v128.load32_splat(x1, 32);
+        u = part<P, B, N0, N0>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+        u = part<P, B, N4, N0>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+        u = part<P, B, N8, N0>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+        u = part<P, B, N12, N0>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+        s = v128.load32_splat(x0, 36); r = v128.load32_splat(x1, 36);
+        u = part<P, B, N0, N4>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+        u = part<P, B, N4, N4>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+        u = part<P, B, N8, N4>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+        u = part<P, B, N12, N4>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+        s = v128.load32_splat(x0, 40); r = v128.load32_splat(x1, 40);
+        u = part<P, B, N0, N8>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+        u = part<P, B, N4, N8>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+        u = part<P, B, N8, N8>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+        u = part<P, B, N12, N8>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+        s = v128.load32_splat(x0, 44); r = v128.load32_splat(x1, 44);
+        u = part<P, B, N0, N12>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+        u = part<P, B, N4, N12>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+        u = part<P, B, N8, N12>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+        u = part<P, B, N12, N12>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+        w += stepBytes<P, B>();
+        s = v128.load32_splat(x0, 48); r = v128.load32_splat(x1, 48);
+        u = part<P, B, N0, N0>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+        u = part<P, B, N4, N0>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+        u = part<P, B, N8, N0>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+        u = part<P, B, N12, N0>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+        s = v128.load32_splat(x0, 52); r = v128.load32_splat(x1, 52);
+        u = part<P, B, N0, N4>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+        u = part<P, B, N4, N4>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+        u = part<P, B, N8, N4>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+        u = part<P, B, N12, N4>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+        s = v128.load32_splat(x0, 56); r = v128.load32_splat(x1, 56);
+        u = part<P, B, N0, N8>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+        u = part<P, B, N4, N8>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+        u = part<P, B, N8, N8>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+        u = part<P, B, N12, N8>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+        s = v128.load32_splat(x0, 60); r = v128.load32_splat(x1, 60);
+        u = part<P, B, N0, N12>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
+        u = part<P, B, N4, N12>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
+        u = part<P, B, N8, N12>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
+        u = part<P, B, N12, N12>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+        w += stepBytes<P, B>();
+      }
+      x0 += advance; x1 += advance;
+      advance = turn - advance;
+      const g0 = v128.load(factors), g1 = v128.load(factors, 16), g2 = v128.load(factors, 32), g3 = v128.load(factors, 48);
+      if (n == 1) {
+        const a = v128.load32_splat(y0), b = v128.load32_splat(y1);
+        if (realStep) {
+          v128.store(tile, finish(v128.load(tile), fold<P>(v128.load(before), p0, g0), f32x4.mul(v128.load(reals), a)));
+          v128.store(tile, finish(v128.load(tile, 16), fold<P>(v128.load(before, 16), p1, g1), f32x4.mul(v128.load(reals, 16), a)), 16);
+          v128.store(tile, finish(v128.load(tile, 32), fold<P>(v128.load(before, 32), p2, g2), f32x4.mul(v128.load(reals, 32), a)), 32);
+          v128.store(tile, finish(v128.load(tile, 48), fold<P>(v128.load(before, 48), p3, g3), f32x4.mul(v128.load(reals, 48), a)), 48);
+          v128.store(tile, finish(v128.load(tile, 64), fold<P>(v128.load(before, 64), q0, g0), f32x4.mul(v128.load(reals), b)), 64);
+          v128.store(tile, finish(v128.load(tile, 80), fold<P>(v128.load(before, 80), q1, g1), f32x4.mul(v128.load(reals, 16), b)), 80);
+          v128.store(tile, finish(v128.load(tile, 96), fold<P>(v128.load(before, 96), q2, g2), f32x4.mul(v128.load(reals, 32), b)), 96);
+          v128.store(tile, finish(v128.load(tile, 112), fold<P>(v128.load(before, 112), q3, g3), f32x4.mul(v128.load(reals, 48), b)), 112);
+        } else {
+          v128.store(tile, finish(v128.load(tile), fold<P>(v128.load(before), p0, g0), a));
+          v128.store(tile, finish(v128.load(tile, 16), fold<P>(v128.load(before, 16), p1, g1), a), 16);
+          v128.store(tile, finish(v128.load(tile, 32), fold<P>(v128.load(before, 32), p2, g2), a), 32);
+          v128.store(tile, finish(v128.load(tile, 48), fold<P>(v128.load(before, 48), p3, g3), a), 48);
+          v128.store(tile, finish(v128.load(tile, 64), fold<P>(v128.load(before, 64), q0, g0), b), 64);
+          v128.store(tile, finish(v128.load(tile, 80), fold<P>(v128.load(before, 80), q1, g1), b), 80);
+          v128.store(tile, finish(v128.load(tile, 96), fold<P>(v128.load(before, 96), q2, g2), b), 96);
+          v128.store(tile, finish(v128.load(tile, 112), fold<P>(v128.load(before, 112), q3, g3), b), 112);
+        }
+      } else if (before != dots) {
+        v128.store(dots, scaled<P>(p0, g0));
+        v128.store(dots, scaled<P>(p1, g1), 16);
+        v128.store(dots, scaled<P>(p2, g2), 32);
+        v128.store(dots, scaled<P>(p3, g3), 48);
+        v128.store(dots, scaled<P>(q0, g0), 64);
+        v128.store(dots, scaled<P>(q1, g1), 80);
+        v128.store(dots, scaled<P>(q2, g2), 96);
+        v128.store(dots, scaled<P>(q3, g3), 112);
+        before = dots;
+      } else {
+        v128.store(dots, fold<P>(v128.load(dots), p0, g0));
+        v128.store(dots, fold<P>(v128.load(dots, 16), p1, g1), 16);
+        v128.store(dots, fold<P>(v128.load(dots, 32), p2, g2), 32);
+        v128.store(dots, fold<P>(v128.load(dots, 48), p3, g3), 48);
+        v128.store(dots, fold<P>(v128.load(dots, 64), q0, g0), 64);
+        v128.store(dots, fold<P>(v128.load(dots, 80), q1, g1), 80);
+        v128.store(dots, fold<P>(v128.load(dots, 96), q2, g2), 96);
+        v128.store(dots, fold<P>(v128.load(dots, 112), q3, g3), 112);
+      }
+      factors += 64;
+    }
+    y0 += scaleStep; y1 += scaleStep;
+    reals += realStep;
   }
 }

@@ -23,7 +23,12 @@
  * the pair sums and multiplies.
  */
 @inline export function fold<P>(acc: v128, partial: v128, factor: v128): v128 {
-  return i32x4.add(acc, sizeof<P>() == 2 ? i32x4.dot_i16x8_s(partial, factor) : i32x4.mul(partial, factor));
+  return i32x4.add(acc, scaled<P>(partial, factor));
+}
+
+/** factor * partial sum, in i32: the first of a fold. */
+@inline export function scaled<P>(partial: v128, factor: v128): v128 {
+  return sizeof<P>() == 2 ? i32x4.dot_i16x8_s(partial, factor) : i32x4.mul(partial, factor);
 }
 
 /** The factor `value` (i32 lanes) in the form that `fold` takes. */

@@ -7,15 +7,13 @@ import { GEMM_CHUNK } from '../../src/formats/descriptor';
 export const MASKS: usize = 0;
 /** A `Walk`. */
 export const WALK: usize = 32;
-/** Integer factors of blocks that have real scales: 1 for the low plane, 16 for the high one; 64 bytes each. */
-export const UNITS: usize = 64;
-/** i32 sums of a tile of 8 rows by 4 tokens. */
-export const DOTS: usize = 192;
+/** i32 sums of a tile of 16 rows by 2 tokens, then as many zeros. */
+export const DOTS: usize = 64;
 /** f32 tiles [64 tokens][16 rows]: scaled dots of a segment, scaled offsets of a segment, segments so far. */
 export const TILE_A: usize = 320;
 export const TILE_O: usize = TILE_A + 4096;
 export const TILE_Y: usize = TILE_O + 4096;
 /** Unpacked parts of GEMM_CHUNK channels: 2 bytes per code on the plain path, 2 planes for u8. */
 export const PARTS: usize = TILE_Y + 4096;
-/** A segment's integer factors (or real scales) of each plane and block, then its offsets: 64 bytes each. */
+/** A segment's integer factors of each plane and sub-block, offsets of each block, and real scales of each block: 64 bytes each. */
 export const FACTORS: usize = PARTS + 64 * <usize>GEMM_CHUNK;

@@ -22,10 +22,10 @@ import { widenI8x4, widenU8x4 } from './widen';
 }
 
 /**
- * Expands a block header of 16 rows. Two-level: the integer factors for `fold<P>` to `factors` and the integer offsets (i32) to `offsets`.
- * f16: scales (f32) to `factors`, offsets (f32) to `offsets`. 64 bytes each.
+ * Expands a block header of 16 rows, 64 bytes each. Two-level: integer factors for `fold<P>` and integer offsets (i32). f16: factors of 1, offsets
+ * (f32) and `reals`, the scales (f32).
  */
-@inline export function expandHeader<P>(block: usize, flags: i32, bits: i32, factors: usize, offsets: usize): void {
+@inline export function expandHeader<P>(block: usize, flags: i32, bits: i32, factors: usize, offsets: usize, reals: usize): void {
   const half = i32x4.splat(1 << (bits - 1));
   if (flags & HEADER_TWO_LEVEL) {
     for (let lane: usize = 0; lane < 16; lane += 4) {
@@ -36,7 +36,8 @@ import { widenI8x4, widenU8x4 } from './widen';
   } else {
     for (let lane: usize = 0; lane < 16; lane += 4) {
       const scale = loadF16x4(block + 2 * lane);
-      v128.store(factors + 4 * lane, scale);
+      v128.store(factors + 4 * lane, factorOf<P>(i32x4.splat(1)));
+      v128.store(reals + 4 * lane, scale);
       v128.store(offsets + 4 * lane, realOffset(block + 32, lane, flags, half, scale));
     }
   }

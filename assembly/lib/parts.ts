@@ -5,7 +5,7 @@
  *   plain path:     8 channels; i16: lanes 2r and 2r + 1 of part J = channels (0,2) (4,6) (1,3) (5,7)
  *
  * Formats as type parameters: N4 = u4, N8 = a nibble plane of u8, N12 = u6, as src/formats/layout.ts draws them; N16 and N20 = unpacked parts
- * [step][quad][part] of codes up to 15 and up to 63. The plain path reads u6 only unpacked.
+ * [step][quad][part] of codes up to 15 and up to 63. The plain path reads u6 only unpacked. Q and J, quad and part, are literals 0, 4, 8, 12.
  */
 
 /** Bytes of an unpacked quad of a step. */
@@ -13,11 +13,6 @@ export const QUAD_PARTS: usize = 64;
 
 /** Channels of a step. */
 @inline export function stepChannels<P>(): i32 { return sizeof<P>() == 1 ? 8 : 16; }
-
-/** Bytes between the quads of a step. */
-@inline export function quadBytes<B>(): usize {
-  return offsetof<B>() == 4 ? 16 : offsetof<B>() == 8 ? 32 : offsetof<B>() == 12 ? 48 : QUAD_PARTS;
-}
 
 /** Bytes from a step to the next. */
 @inline export function stepBytes<P, B>(): usize {
@@ -29,24 +24,24 @@ export const QUAD_PARTS: usize = 64;
 /** Pairs of codes up to 63 leave room for two i16 sums only. */
 @inline export function wide<B>(): bool { return offsetof<B>() == 12 || offsetof<B>() == 20; }
 
-/** Codes of channels J..J+3 of a quad of u6 as bytes. Masks: 0x0f and 0x30 in every byte. */
-@inline export function sixes<J>(w: usize, nibble: v128, top: v128): v128 {
-  const v = v128.load(w, (offsetof<J>() / 8) * 16), t = v128.load(w, 32);
+/** Codes of channels J..J+3 of quad Q of u6 as bytes. Masks: 0x0f and 0x30 in every byte. */
+@inline export function sixes<Q, J>(w: usize, nibble: v128, top: v128): v128 {
+  const v = v128.load(w, 12 * offsetof<Q>() + (offsetof<J>() / 8) * 16), t = v128.load(w, 12 * offsetof<Q>() + 32);
   const low = v128.and(offsetof<J>() & 4 ? i16x8.shr_u(v, 4) : v, nibble);
   if (offsetof<J>() == 0) return v128.or(low, v128.and(i16x8.shl(t, 4), top));
   if (offsetof<J>() == 4) return v128.or(low, v128.and(i16x8.shl(t, 2), top));
   return v128.or(low, v128.and(offsetof<J>() == 8 ? t : i16x8.shr_u(t, 2), top));
 }
 
-/** Part J (a literal 0, 4, 8 or 12) of the quad at `w`. `nibble`: 0x0f in every byte, on the plain path in every i16; `top`: 0x30 in every byte. */
-@inline export function part<P, B, J>(w: usize, nibble: v128, top: v128): v128 {
-  if (offsetof<B>() >= 16) return v128.load(w, 4 * offsetof<J>());
-  if (offsetof<B>() == 12) return sixes<J>(w, nibble, top);
+/** Part J of quad Q of the step at `w`. `nibble`: 0x0f in every byte, on the plain path in every i16; `top`: 0x30 in every byte. */
+@inline export function part<P, B, Q, J>(w: usize, nibble: v128, top: v128): v128 {
+  if (offsetof<B>() >= 16) return v128.load(w, 16 * offsetof<Q>() + 4 * offsetof<J>());
+  if (offsetof<B>() == 12) return sixes<Q, J>(w, nibble, top);
   if (sizeof<P>() == 1) {
-    const v = v128.load(w);
+    const v = v128.load(w, offsetof<B>() * offsetof<Q>());
     const shifted = offsetof<J>() ? i16x8.shr_u(v, offsetof<J>()) : v;
     return offsetof<J>() == 12 ? shifted : v128.and(shifted, nibble);
   }
-  const v = v128.load(w, offsetof<J>() < 8 ? 0 : offsetof<B>() == 4 ? 64 : 128);
+  const v = v128.load(w, offsetof<B>() * offsetof<Q>() + (offsetof<J>() < 8 ? 0 : 16 * offsetof<B>()));
   return v128.and(offsetof<J>() & 4 ? i16x8.shr_u(v, 4) : v, nibble);
 }

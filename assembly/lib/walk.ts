@@ -1,16 +1,17 @@
 /** How the channels of a segment are walked: the same for every panel. One per thread, in the scratch. */
 @unmanaged export class Walk {
-  /** Channels per fold (the sums of a fold share the activations' scale) and per weight block. */
+  /** Channels per fold: those share the activations' scale, so that their sums stay integers. */
   foldChannels: i32;
+  /** Channels per weight block. */
   block: i32;
   /** Bytes of a block's header in front of its codes; 0 once unpacked. */
   header: usize;
   /** Nibble planes: 2 for u8, else 1. */
   planes: i32;
-  /** Bytes from a block's integer factors to the next one's; 0 where all are the same. */
-  factorStep: usize;
   /** Bytes from a token's scale of a fold to that of the next fold. */
   scaleStep: usize;
+  /** Bytes from a fold's real scales to the next one's; 0 where there are none. */
+  realStep: usize;
   /** Where the masks lie: 0x0f (lib/parts.ts), then 0x30 in every byte. */
   masks: usize;
 }

@@ -5,7 +5,7 @@ export const PANEL = 16;
 /** Tokens of a KV page; a forward pass never crosses a page boundary, so this is also the largest token block. */
 export const PAGE = 64;
 /** Input channels that the GEMM unpacks at a time; a multiple of every block. */
-export const GEMM_CHUNK = 512;
+export const GEMM_CHUNK = 768;
 
 // Segment descriptor: SEGMENT_BYTES bytes of i32 fields, one per segment of a linear, consecutive in linear memory.
 /** First channel (permuted order); also its offset in a row of activation codes. A multiple of 16. */

@@ -90,6 +90,7 @@ export function layoutMemory(manifest: Manifest, options: LayoutOptions): Memory
   const multiplied = linears.filter(([name]) => name !== 'embed').map(([, linear]) => linear);
   const widest = Math.max(...multiplied.map((linear) => padded(linear.cols)));
   const blocks = Math.max(1, ...multiplied.map((linear) => inputShape(quantSegments(linear)).blocks));
+  const segments = Math.max(...multiplied.map((linear) => linear.segments.length));
   const floats = multiplied.some((linear) => !linear.segments.every(isQuantised));
   const rows = (width: number): number => arena.take(PAGE * padded(width) * 4);
   const x = rows(hidden);
@@ -104,7 +105,7 @@ export function layoutMemory(manifest: Manifest, options: LayoutOptions): Memory
   const attentionState = arena.take(PAGE * (heads / kvHeads) * 8);
   const keys = arena.take(PAGE * headDim * 4);
   const valueTile = arena.take(PAGE * headDim * 4);
-  const gemmScratch = arena.take(gemmScratchBytes(widest, blocks));
+  const gemmScratch = arena.take(gemmScratchBytes(widest, segments));
   const attentionScratch = arena.take(ATTENTION_SCRATCH);
 
   return {

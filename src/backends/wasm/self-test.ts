@@ -31,7 +31,7 @@ const SCALES = CODES + TOKENS * K;
 const SUMS = SCALES + TOKENS * (K / 32) * 4;
 const OUT = SUMS + TOKENS * (K / 32) * 4;
 const SCRATCH = OUT + TOKENS * ROWS * 4;
-const BYTES = SCRATCH + gemmScratchBytes(K, K / 32);
+const BYTES = SCRATCH + gemmScratchBytes(K, 1);
 
 /** Weights and activations over the whole range of codes, extremes together: +-127 meets 15. Scales are 1, so all results are exact integers. */
 function fill(memory: LinearMemory): void {
