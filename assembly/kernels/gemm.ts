@@ -1,5 +1,5 @@
 import {
-  GEMM_CHUNK, HEADER_MIN, HEADER_TWO_LEVEL, SEGMENT_BYTES, SEG_ACT_BLOCK, SEG_DATA, SEG_FIRST_BLOCK, SEG_FROM, SEG_HEADER, SEG_LENGTH,
+  GEMM_CHUNK, HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL, SEGMENT_BYTES, SEG_ACT_BLOCK, SEG_DATA, SEG_FIRST_BLOCK, SEG_FROM, SEG_HEADER, SEG_LENGTH,
   SEG_PANEL_BYTES, SEG_ROW_SCALES, SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
 } from '../../src/formats/descriptor';
 import { actBytes, widen } from '../lib/dot';
@@ -7,7 +7,7 @@ import { DOTS, FACTORS, MASKS, PARTS, TILE_A, TILE_O, TILE_Y, WALK } from '../li
 import { expandHeader, headerBytes } from '../lib/header';
 import { N12, N16, N20, N4, N8 } from '../lib/literal';
 import { Walk } from '../lib/walk';
-import { codeOffsets, realOffsets } from './gemm_offsets';
+import { codeOffsets, pairedOffsets, pairSums, realOffsets } from './gemm_offsets';
 import { SUB, tile2x16 } from './gemm_tile';
 import { unpackRun } from './gemm_unpack';
 import { tile1x16 } from './gemm_vector';
@@ -119,8 +119,14 @@ function addDots<P>(
   return at;
 }
 
+/** Two rows of 16-bit offsets in i32 lanes as halves of one. */
+@inline function joinOffsets(to: usize, next: usize): void {
+  const low = i32x4.splat(0xffff);
+  for (let i: usize = 0; i < 64; i += 16) v128.store(to + i, v128.or(v128.and(v128.load(to + i), low), i32x4.shl(v128.load(next + i), 16)));
+}
+
 function runSegment<P>(
-  segment: usize, panel: i32, x: usize, xStride: usize, scales: usize, sums: usize, side: usize, tokens: i32, maxSubs: usize, scratch: usize,
+  segment: usize, panel: i32, x: usize, xStride: usize, scales: usize, sums: usize, pairs: usize, side: usize, tokens: i32, maxSubs: usize, scratch: usize,
   first: bool, last: bool, out: usize, outStride: usize, residual: i32,
 ): void {
   const length = load<i32>(segment, SEG_LENGTH), block = load<i32>(segment, SEG_WEIGHT_BLOCK), bits = load<i32>(segment, SEG_WEIGHT_BITS);
@@ -136,10 +142,18 @@ function runSegment<P>(
   walk.masks = scratch + MASKS;
   v128.store(scratch + MASKS, sizeof<P>() == 1 && bits != 6 ? i16x8.splat(0x000f) : i8x16.splat(0x0f));
 
+  const paired = twoLevel && !(flags & HEADER_INT_ZERO), perFold = walk.foldChannels / block;
   const factors = scratch + FACTORS, offsets = factors + maxSubs * 128, reals = offsets + maxSubs * 64;
   for (let k = 0, from = w, f = factors, o = offsets; k < channels; k += block, o += 64) {
     const span = min(block, channels - k);
     expandHeader<P>(from, flags, bits, f, o, reals + (o - offsets));
+    if (paired) {
+      const odd = (k / block) & (perFold - 1) & 1;
+      if (odd) {
+        joinOffsets(o - 64, o);
+        o -= 64;
+      }
+    }
     f = repeatFactors(f, bits == 8, span);
     from += header + <usize>(span * bits * 2);
   }
@@ -149,7 +163,12 @@ function runSegment<P>(
   addDots<P>(
     walk, channels, bits, header, w, x, xStride, scales + begin, side, tokens, factors, reals, scratch,
   );
-  for (let t = 0, tile = scratch + TILE_O, y = scales + begin, z = sums + begin; t < tokens; t++, tile += 64, y += side, z += side) {
+  if (paired) {
+    for (let t = 0, tile = scratch + TILE_O, y = scales + begin, z = pairs + begin; t < tokens; t += 2, tile += 128, y += 2 * side, z += 2 * side) {
+      const next = t + 1 < tokens ? side : 0;
+      pairedOffsets(walk, channels, offsets, y, y + next, z, z + next, tile);
+    }
+  } else for (let t = 0, tile = scratch + TILE_O, y = scales + begin, z = sums + begin; t < tokens; t++, tile += 64, y += side, z += side) {
     if (twoLevel) codeOffsets(walk, channels, offsets, y, z, tile);
     else realOffsets(walk, channels, offsets, y, z, tile);
   }
@@ -166,14 +185,21 @@ function runSegment<P>(
   const maxSubs = <usize>(codesStride + SUB - 1) / SUB + <usize>count; // every segment may end in a short one
   let x = codes, xStride = <usize>codesStride;
   if (sizeof<P>() == 1) {
-    x = scratch + FACTORS + maxSubs * 256;
+    x = scratch + FACTORS + maxSubs * 256 + ((<usize>tokens * side + 63) & -64);
     xStride = <usize>codesStride * 2;
     for (let t = 0; t < tokens; t++) widen(codes + <usize>(t * codesStride), x + <usize>t * xStride, codesStride);
+  }
+  const pairs = scratch + FACTORS + maxSubs * 256;
+  for (let t = 0; t < tokens; t++) {
+    for (let s = segments; s < last; s += SEGMENT_BYTES) {
+      const block = load<i32>(s, SEG_WEIGHT_BLOCK), at = (<usize>t * <usize>blocksStride + <usize>load<u32>(s, SEG_FIRST_BLOCK)) << 2;
+      pairSums(sums + at, pairs + at, (load<i32>(s, SEG_LENGTH) + block - 1) / block, load<i32>(s, SEG_ACT_BLOCK) / block);
+    }
   }
   for (let panel = firstPanel; panel < lastPanel; panel++) {
     for (let s = segments; s < last; s += SEGMENT_BYTES) {
       runSegment<P>(
-        s, panel, x, xStride, scales, sums, side, tokens, maxSubs, scratch,
+        s, panel, x, xStride, scales, sums, pairs, side, tokens, maxSubs, scratch,
         s == segments, s + SEGMENT_BYTES == last, out + (<usize>panel << 6), <usize>outStride << 2, residual,
       );
     }

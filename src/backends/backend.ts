@@ -96,8 +96,10 @@ export interface Kernels {
  * Bytes of `gemm`'s scratch for an input of `channels` (padded) in `segments` segments: f32 tiles, a chunk of unpacked codes, the factors and offsets of
  * a panel's sub-blocks, and the activations of PAGE tokens as i16 for the plain path (`assembly/lib/gemm_scratch.ts`).
  */
-export const gemmScratchBytes = (channels: number, segments: number): number =>
-  320 + 3 * PAGE * PANEL * 4 + 64 * GEMM_CHUNK + 256 * (Math.ceil(channels / 32) + segments) + 2 * PAGE * channels;
+export function gemmScratchBytes(channels: number, segments: number): number {
+  const subs = Math.ceil(channels / 32) + segments;
+  return 320 + 3 * PAGE * PANEL * 4 + 64 * GEMM_CHUNK + 256 * subs + 4 * PAGE * subs + 64 + 2 * PAGE * channels;
+}
 /** Bytes of `attentionPage`'s scratch: PAGE scores. */
 export const ATTENTION_SCRATCH = 64 * 4;
 
