@@ -4,9 +4,10 @@ import {
 } from '../../src/formats/descriptor';
 import { actBytes, widen } from '../lib/dot';
 import { DOTS, FACTORS, MASKS, PARTS, TILE_A, TILE_O, TILE_Y, WALK } from '../lib/gemm_scratch';
-import { expandHeader, headerBytes } from '../lib/header';
+import { headerBytes } from '../lib/header';
 import { N12, N16, N20, N4, N8 } from '../lib/literal';
 import { Walk } from '../lib/walk';
+import { expandHeaders, unitFactors } from './gemm_headers';
 import { codeOffsets, pairedOffsets, pairSums, realOffsets } from './gemm_offsets';
 import { SUB, tile2x16 } from './gemm_tile';
 import { unpackRun } from './gemm_unpack';
@@ -105,26 +106,6 @@ function addDots<P>(
   }
 }
 
-/** Copies a block's integer factors for each of its sub-blocks, for two planes with those of the high one, 16 times as large; returns the end. */
-@inline function repeatFactors(at: usize, planes: bool, span: i32): usize {
-  const a = v128.load(at), b = v128.load(at, 16), c = v128.load(at, 32), d = v128.load(at, 48);
-  for (; span > 0; span -= SUB) {
-    v128.store(at, a); v128.store(at, b, 16); v128.store(at, c, 32); v128.store(at, d, 48);
-    at += 64;
-    if (planes) {
-      v128.store(at, i16x8.shl(a, 4)); v128.store(at, i16x8.shl(b, 4), 16); v128.store(at, i16x8.shl(c, 4), 32); v128.store(at, i16x8.shl(d, 4), 48);
-      at += 64;
-    }
-  }
-  return at;
-}
-
-/** Two rows of 16-bit offsets in i32 lanes as halves of one. */
-@inline function joinOffsets(to: usize, next: usize): void {
-  const low = i32x4.splat(0xffff);
-  for (let i: usize = 0; i < 64; i += 16) v128.store(to + i, v128.or(v128.and(v128.load(to + i), low), i32x4.shl(v128.load(next + i), 16)));
-}
-
 function runSegment<P>(
   segment: usize, panel: i32, x: usize, xStride: usize, scales: usize, sums: usize, pairs: usize, side: usize, tokens: i32, maxSubs: usize, scratch: usize,
   first: bool, last: bool, out: usize, outStride: usize, residual: i32,
@@ -135,6 +116,7 @@ function runSegment<P>(
   const w = <usize>load<u32>(segment, SEG_DATA) + <usize>panel * <usize>load<u32>(segment, SEG_PANEL_BYTES);
   const walk = changetype<Walk>(scratch + WALK);
   walk.block = block;
+  walk.packedBlock = header + <usize>(block * bits * 2);
   walk.planes = bits == 8 ? 2 : 1;
   walk.foldChannels = twoLevel ? load<i32>(segment, SEG_ACT_BLOCK) : block;
   walk.scaleStep = <usize>(walk.foldChannels / block) << 2;
@@ -142,28 +124,16 @@ function runSegment<P>(
   walk.masks = scratch + MASKS;
   v128.store(scratch + MASKS, sizeof<P>() == 1 && bits != 6 ? i16x8.splat(0x000f) : i8x16.splat(0x0f));
 
-  const paired = twoLevel && !(flags & HEADER_INT_ZERO), perFold = walk.foldChannels / block;
   const factors = scratch + FACTORS, offsets = factors + maxSubs * 128, reals = offsets + maxSubs * 64;
-  for (let k = 0, from = w, f = factors, o = offsets; k < channels; k += block, o += 64) {
-    const span = min(block, channels - k);
-    expandHeader<P>(from, flags, bits, f, o, reals + (o - offsets));
-    if (paired) {
-      const odd = (k / block) & (perFold - 1) & 1;
-      if (odd) {
-        joinOffsets(o - 64, o);
-        o -= 64;
-      }
-    }
-    f = repeatFactors(f, bits == 8, span);
-    from += header + <usize>(span * bits * 2);
-  }
+  if (!twoLevel) unitFactors<P>(walk, channels, factors);
+  expandHeaders<P>(walk, channels, w, flags, bits, factors, offsets, reals);
   const wide = actBytes<P>();
   x += <usize>load<u32>(segment, SEG_FROM) * wide;
   memory.fill(scratch + TILE_A, 0, <usize>((tokens + 1) & -2) << 6);
   addDots<P>(
     walk, channels, bits, header, w, x, xStride, scales + begin, side, tokens, factors, reals, scratch,
   );
-  if (paired) {
+  if (twoLevel && !(flags & HEADER_INT_ZERO)) {
     for (let t = 0, tile = scratch + TILE_O, y = scales + begin, z = pairs + begin; t < tokens; t += 2, tile += 128, y += 2 * side, z += 2 * side) {
       const next = t + 1 < tokens ? side : 0;
       pairedOffsets(walk, channels, offsets, y, y + next, z, z + next, tile);

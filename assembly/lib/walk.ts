@@ -6,6 +6,8 @@
   block: i32;
   /** Bytes of a block's header in front of its codes; 0 once unpacked. */
   header: usize;
+  /** Bytes from a packed block to the next one. */
+  packedBlock: usize;
   /** Nibble planes: 2 for u8, else 1. */
   planes: i32;
   /** Bytes from a token's scale of a fold to that of the next fold. */
