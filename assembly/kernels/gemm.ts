@@ -7,6 +7,7 @@ import { DOTS, FACTORS, MASKS, PARTS, TILE_A, TILE_O, TILE_Y, WALK } from '../li
 import { headerBytes } from '../lib/header';
 import { N12, N16, N20, N4, N8 } from '../lib/literal';
 import { Walk } from '../lib/walk';
+import { vectorOffsets, vectorU4, vectorU6 } from './gemm_direct';
 import { expandHeaders, unitFactors } from './gemm_headers';
 import { codeOffsets, pairedOffsets, pairSums, realOffsets } from './gemm_offsets';
 import { SUB, tile2x16 } from './gemm_tile';
@@ -124,11 +125,19 @@ function runSegment<P>(
   walk.masks = scratch + MASKS;
   v128.store(scratch + MASKS, sizeof<P>() == 1 && bits != 6 ? i16x8.splat(0x000f) : i8x16.splat(0x0f));
 
+  const rows = twoLevel ? <usize>load<u32>(segment, SEG_ROW_SCALES) + <usize>panel * 64 : 0, hasMinimum = (flags & HEADER_MIN) != 0;
+  x += <usize>load<u32>(segment, SEG_FROM) * actBytes<P>();
+  if (tokens == 1 && rows && !(flags & HEADER_INT_ZERO) && channels % SUB == 0 && (bits == 4 || bits == 6 && sizeof<P>() != 1)) {
+    walk.header = header;
+    if (bits == 4) vectorU4<P>(walk, channels, w, x, scales + begin, scratch + TILE_A);
+    else if (sizeof<P>() != 1) vectorU6<P>(walk, channels, w, x, scales + begin, scratch + TILE_A);
+    vectorOffsets(walk, channels, w, hasMinimum ? 16 : 0, hasMinimum ? 0 : 1 << (bits - 1), scales + begin, pairs + begin, scratch + TILE_O);
+    addSegment(scratch, 1, rows, hasMinimum, first, last, out, outStride, residual);
+    return;
+  }
   const factors = scratch + FACTORS, offsets = factors + maxSubs * 128, reals = offsets + maxSubs * 64;
   if (!twoLevel) unitFactors<P>(walk, channels, factors);
   expandHeaders<P>(walk, channels, w, flags, bits, factors, offsets, reals);
-  const wide = actBytes<P>();
-  x += <usize>load<u32>(segment, SEG_FROM) * wide;
   memory.fill(scratch + TILE_A, 0, <usize>((tokens + 1) & -2) << 6);
   addDots<P>(
     walk, channels, bits, header, w, x, xStride, scales + begin, side, tokens, factors, reals, scratch,
@@ -142,7 +151,7 @@ function runSegment<P>(
     if (twoLevel) codeOffsets(walk, channels, offsets, y, z, tile);
     else realOffsets(walk, channels, offsets, y, z, tile);
   }
-  addSegment(scratch, tokens, twoLevel ? <usize>load<u32>(segment, SEG_ROW_SCALES) + <usize>panel * 64 : 0, (flags & HEADER_MIN) != 0, first, last, out, outStride, residual);
+  addSegment(scratch, tokens, rows, hasMinimum, first, last, out, outStride, residual);
 }
 
 @inline export function gemm<P>(

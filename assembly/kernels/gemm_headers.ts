@@ -1,6 +1,7 @@
 import { HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL } from '../../src/formats/descriptor';
 import { factorOf } from '../lib/dot';
-import { factors, offsetPairs, realHeader, zeroOffsets } from '../lib/header';
+import { bytePairs, offsetPair, quadFactor, realHeader, zeroOffsets } from '../lib/header';
+import { N0, N4, N8 } from '../lib/literal';
 import { Walk } from '../lib/walk';
 import { SUB } from './gemm_tile';
 
@@ -28,18 +29,33 @@ export function unitFactors<P>(walk: Walk, channels: i32, to: usize): void {
   }
 }
 
+@inline function store4(at: usize, a: v128, b: v128, c: v128, d: v128): void {
+  v128.store(at, a); v128.store(at, b, 16); v128.store(at, c, 32); v128.store(at, d, 48);
+}
+
+/** The integer factors of 16 rows, times 2^shift. */
+@inline function storeFactors<P>(codes: v128, shift: i32, to: usize): void {
+  const low = i16x8.shl(i16x8.extend_low_i8x16_u(codes), shift), high = i16x8.shl(i16x8.extend_high_i8x16_u(codes), shift);
+  store4(to, quadFactor<P, N0>(low), quadFactor<P, N4>(low), quadFactor<P, N0>(high), quadFactor<P, N4>(high));
+}
+
+@inline function storeOffsets(a: v128, b: v128, half: i32, to: usize): void {
+  const low = bytePairs<N0>(a, b), high = bytePairs<N8>(a, b);
+  store4(to, offsetPair<N0>(low, half), offsetPair<N4>(low, half), offsetPair<N0>(high, half), offsetPair<N4>(high, half));
+}
+
 @inline function twoLevelHeaders<P>(walk: Walk, channels: i32, w: usize, flags: i32, bits: i32, to: usize, offsets: usize): void {
   const block = walk.block, packed = walk.packedBlock, minimum = flags & HEADER_MIN ? 16 : 0, half = flags & HEADER_MIN ? 0 : 1 << (bits - 1);
   for (let k = 0; k < channels; k += block, w += packed) {
     for (let span = min(block, channels - k); span > 0; span -= SUB) {
-      for (let plane = 0; plane < walk.planes; plane++, to += 64) factors<P>(w, 4 * plane, to);
+      for (let plane = 0; plane < walk.planes; plane++, to += 64) storeFactors<P>(v128.load(w), 4 * plane, to);
     }
     if (flags & HEADER_INT_ZERO) {
       zeroOffsets(w, offsets);
       offsets += 64;
     } else if (!((k % walk.foldChannels) / block & 1)) {
       const next = k + block < channels && (k + block) % walk.foldChannels != 0;
-      offsetPairs(v128.load(w + minimum), next ? v128.load(w + packed + minimum) : i32x4.splat(0), half, offsets);
+      storeOffsets(v128.load(w + minimum), next ? v128.load(w + packed + minimum) : i32x4.splat(0), half, offsets);
       offsets += 64;
     }
   }

@@ -1,5 +1,6 @@
 import { HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL } from '../../src/formats/descriptor';
 import { loadF16x4 } from './f16';
+import { N0, N4 } from './literal';
 import { widenU8x4 } from './widen';
 
 /** Bytes of a block header. */
@@ -8,42 +9,31 @@ import { widenU8x4 } from './widen';
   return level + (flags & HEADER_INT_ZERO ? 16 : 0) + (flags & HEADER_MIN ? level : 0);
 }
 
-@inline function store4(at: usize, a: v128, b: v128, c: v128, d: v128): void {
-  v128.store(at, a); v128.store(at, b, 16); v128.store(at, c, 32); v128.store(at, d, 48);
+/** i16 factors of 8 rows, of which quad Q (N0 or N4) in the form that `fold<P>` takes (lib/dot.ts): on the i16 path in both halves of each i32 lane. */
+@inline export function quadFactor<P, Q>(half: v128): v128 {
+  if (sizeof<P>() != 2) return offsetof<Q>() ? i32x4.extend_high_i16x8_u(half) : i32x4.extend_low_i16x8_u(half);
+  return offsetof<Q>() ? v128.shuffle<i16>(half, half, 4, 12, 5, 13, 6, 14, 7, 15) : v128.shuffle<i16>(half, half, 0, 8, 1, 9, 2, 10, 3, 11);
 }
 
-/**
- * Two-level: the integer factors of 16 rows (u8 at `block`), times 2^SHIFT, in the form that `fold<P>` takes (lib/dot.ts): on the i16 path in both halves
- * of each i32 lane.
- */
-@inline export function factors<P>(block: usize, shift: i32, to: usize): void {
-  const codes = v128.load(block);
-  const low = i16x8.shl(i16x8.extend_low_i8x16_u(codes), shift), high = i16x8.shl(i16x8.extend_high_i8x16_u(codes), shift);
-  if (sizeof<P>() == 2) {
-    store4(
-      to, v128.shuffle<i16>(low, low, 0, 8, 1, 9, 2, 10, 3, 11), v128.shuffle<i16>(low, low, 4, 12, 5, 13, 6, 14, 7, 15),
-      v128.shuffle<i16>(high, high, 0, 8, 1, 9, 2, 10, 3, 11), v128.shuffle<i16>(high, high, 4, 12, 5, 13, 6, 14, 7, 15),
-    );
-  } else {
-    store4(
-      to, i32x4.extend_low_i16x8_u(low), i32x4.extend_high_i16x8_u(low), i32x4.extend_low_i16x8_u(high), i32x4.extend_high_i16x8_u(high),
-    );
-  }
+/** Two-level: the integer factors of quad Q (N0, N4, N8 or N12), read from the header. */
+@inline export function factorOfQuad<P, Q>(header: usize): v128 {
+  const codes = v128.load(header);
+  if (offsetof<Q>() == 0) return quadFactor<P, N0>(i16x8.extend_low_i8x16_u(codes));
+  if (offsetof<Q>() == 4) return quadFactor<P, N4>(i16x8.extend_low_i8x16_u(codes));
+  return offsetof<Q>() == 8 ? quadFactor<P, N0>(i16x8.extend_high_i8x16_u(codes)) : quadFactor<P, N4>(i16x8.extend_high_i8x16_u(codes));
 }
 
-/** Bytes of two blocks, 16 rows each, side by side as halves of i32 lanes: sign-extended, or times -half (where `half` is not 0) from unsigned. */
-@inline export function offsetPairs(first: v128, second: v128, half: i32, to: usize): void {
-  const low = v128.shuffle<u8>(first, second, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  const high = v128.shuffle<u8>(first, second, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-  if (half) {
-    const by = i16x8.splat(<i16>-half);
-    store4(
-      to, i16x8.mul(i16x8.extend_low_i8x16_u(low), by), i16x8.mul(i16x8.extend_high_i8x16_u(low), by),
-      i16x8.mul(i16x8.extend_low_i8x16_u(high), by), i16x8.mul(i16x8.extend_high_i8x16_u(high), by),
-    );
-  } else {
-    store4(to, i16x8.extend_low_i8x16_s(low), i16x8.extend_high_i8x16_s(low), i16x8.extend_low_i8x16_s(high), i16x8.extend_high_i8x16_s(high));
-  }
+/** Bytes of two blocks side by side, rows 0..7 (N0) or 8..15 (N8). */
+@inline export function bytePairs<H>(first: v128, second: v128): v128 {
+  return offsetof<H>()
+    ? v128.shuffle<u8>(first, second, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+    : v128.shuffle<u8>(first, second, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+/** Byte pairs of quad Q (N0 or N4) as halves of i32 lanes: sign-extended or, where `half` is not 0, unsigned and times -half. */
+@inline export function offsetPair<Q>(bytes: v128, half: i32): v128 {
+  if (half) return i16x8.mul(offsetof<Q>() ? i16x8.extend_high_i8x16_u(bytes) : i16x8.extend_low_i8x16_u(bytes), i16x8.splat(<i16>-half));
+  return offsetof<Q>() ? i16x8.extend_high_i8x16_s(bytes) : i16x8.extend_low_i8x16_s(bytes);
 }
 
 /** Two-level with zero points: the integer offsets -z * scale code of 16 rows, i32. */
