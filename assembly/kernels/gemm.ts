@@ -1,15 +1,16 @@
 import {
-  GEMM_CHUNK, HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL, SEGMENT_BYTES, SEG_ACT_BLOCK, SEG_DATA, SEG_FIRST_BLOCK, SEG_FROM, SEG_HEADER, SEG_LENGTH,
+  GEMM_CHUNK, HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL, SEGMENT_BYTES, SEG_ACT_BITS, SEG_ACT_BLOCK, SEG_DATA, SEG_FIRST_BLOCK, SEG_FROM, SEG_HEADER, SEG_LENGTH,
   SEG_PANEL_BYTES, SEG_ROW_SCALES, SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
 } from '../../src/formats/descriptor';
 import { actBytes, widen } from '../lib/dot';
-import { DOTS, FACTORS, MASKS, PARTS, TILE_A, TILE_O, TILE_Y, WALK } from '../lib/gemm_scratch';
+import { DOTS, FACTORS, MASKS, NO_DOTS, PARTS, TILE_A, TILE_O, TILE_Y, WALK } from '../lib/gemm_scratch';
 import { headerBytes } from '../lib/header';
 import { N12, N16, N20, N4, N8 } from '../lib/literal';
 import { Walk } from '../lib/walk';
 import { vectorOffsets, vectorU4, vectorU6 } from './gemm_direct';
 import { expandHeaders, unitFactors } from './gemm_headers';
 import { codeOffsets, pairedOffsets, pairSums, realOffsets } from './gemm_offsets';
+import { joinRun, startSums, tile4Pairs } from './gemm_pairs';
 import { SUB, tile2x16 } from './gemm_tile';
 import { unpackRun } from './gemm_unpack';
 import { tile1x16 } from './gemm_vector';
@@ -53,6 +54,39 @@ function unpack<P>(walk: Walk, channels: i32, bits: i32, header: usize, w: usize
       }
       w += <usize>sub * perChannel;
     }
+  }
+}
+
+/** Adds the dots of a u4 segment with 4-bit activations to tile A, two rows a lane (plain path). */
+function addPairs(
+  walk: Walk, length: i32, header: usize, w: usize, x: usize, xStride: usize, scales: usize, side: usize, tokens: i32, factors: usize, reals: usize,
+  starts: usize, startStride: usize, scratch: usize,
+): void {
+  for (let left = length; left > 0; left -= GEMM_CHUNK) {
+    const channels = min(left, GEMM_CHUNK), subs = (channels + SUB - 1) / SUB;
+    let to = scratch + PARTS;
+    for (let rest = channels; rest > 0; rest -= walk.block) {
+      w += header;
+      for (let span = min(rest, walk.block); span > 0; span -= SUB, to += 16 * SUB) {
+        if (span < SUB) memory.fill(to, 0, 16 * SUB);
+        joinRun(w, min(span, SUB), to, walk.masks);
+        w += 8 * <usize>min(span, SUB);
+      }
+    }
+    for (let t = 0; t < tokens; t += 4) {
+      const one = <usize>t, two = <usize>min(t + 1, tokens - 1), three = <usize>min(t + 2, tokens - 1), four = <usize>min(t + 3, tokens - 1);
+      tile4Pairs(
+        walk, subs, scratch + PARTS, x + one * xStride, x + two * xStride, x + three * xStride, x + four * xStride,
+        scales + one * side, scales + two * side, scales + three * side, scales + four * side,
+        starts + one * startStride, starts + two * startStride, starts + three * startStride, starts + four * startStride, factors, reals, scratch + TILE_A + (one << 6), scratch + DOTS,
+      );
+    }
+    const blocks = <usize>((channels + walk.block - 1) / walk.block);
+    x += 2 * <usize>channels;
+    starts += <usize>subs << 2;
+    scales += blocks << 2;
+    factors += <usize>subs * 64;
+    reals += blocks * walk.realStep;
   }
 }
 
@@ -109,7 +143,7 @@ function addDots<P>(
 
 function runSegment<P>(
   segment: usize, panel: i32, x: usize, xStride: usize, scales: usize, sums: usize, pairs: usize, side: usize, tokens: i32, maxSubs: usize, scratch: usize,
-  first: bool, last: bool, out: usize, outStride: usize, residual: i32,
+  starts: usize, first: bool, last: bool, out: usize, outStride: usize, residual: i32,
 ): void {
   const length = load<i32>(segment, SEG_LENGTH), block = load<i32>(segment, SEG_WEIGHT_BLOCK), bits = load<i32>(segment, SEG_WEIGHT_BITS);
   const flags = load<i32>(segment, SEG_HEADER), header = headerBytes(flags), twoLevel = (flags & HEADER_TWO_LEVEL) != 0;
@@ -138,8 +172,10 @@ function runSegment<P>(
   const factors = scratch + FACTORS, offsets = factors + maxSubs * 128, reals = offsets + maxSubs * 64;
   if (!twoLevel) unitFactors<P>(walk, channels, factors);
   expandHeaders<P>(walk, channels, w, flags, bits, factors, offsets, reals);
-  memory.fill(scratch + TILE_A, 0, <usize>((tokens + 1) & -2) << 6);
-  addDots<P>(
+  memory.fill(scratch + TILE_A, 0, <usize>((tokens + 3) & -4) << 6);
+  if (sizeof<P>() == 1 && bits == 4 && load<i32>(segment, SEG_ACT_BITS) == 4 && tokens >= 4) {
+    addPairs(walk, channels, header, w, x, xStride, scales + begin, side, tokens, factors, reals, starts, maxSubs << 2, scratch);
+  } else addDots<P>(
     walk, channels, bits, header, w, x, xStride, scales + begin, side, tokens, factors, reals, scratch,
   );
   if (twoLevel && !(flags & HEADER_INT_ZERO)) {
@@ -154,20 +190,22 @@ function runSegment<P>(
   addSegment(scratch, tokens, rows, hasMinimum, first, last, out, outStride, residual);
 }
 
+/** Where the first token's starts of a segment lie: every segment may end in a short sub-block. */
+@inline function startsOf(segment: usize, segments: usize, starts: usize): usize {
+  return starts + (<usize>load<u32>(segment, SEG_FROM) / SUB + (segment - segments) / SEGMENT_BYTES) * 4;
+}
+
 @inline export function gemm<P>(
   segments: usize, count: i32, codes: usize, codesStride: i32, scales: usize, sums: usize, blocksStride: i32,
   out: usize, outStride: i32, tokens: i32, firstPanel: i32, lastPanel: i32, residual: i32, scratch: usize,
 ): void {
   const side = <usize>blocksStride << 2, last = segments + <usize>(count * SEGMENT_BYTES);
   v128.store(scratch + MASKS, i8x16.splat(0x30), 16);
-  for (let i: usize = 0; i < 128; i += 16) v128.store(scratch + DOTS + 128 + i, i32x4.splat(0));
+  v128.store(scratch + MASKS, i32x4.splat(4095), 32);
+  v128.store(scratch + MASKS, i32x4.splat(2048), 48);
+  for (let i: usize = 0; i < 128; i += 16) v128.store(scratch + NO_DOTS + i, i32x4.splat(0));
   const maxSubs = <usize>(codesStride + SUB - 1) / SUB + <usize>count; // every segment may end in a short one
   let x = codes, xStride = <usize>codesStride;
-  if (sizeof<P>() == 1) {
-    x = scratch + FACTORS + maxSubs * 256 + ((<usize>tokens * side + 63) & -64);
-    xStride = <usize>codesStride * 2;
-    for (let t = 0; t < tokens; t++) widen(codes + <usize>(t * codesStride), x + <usize>t * xStride, codesStride);
-  }
   const pairs = scratch + FACTORS + maxSubs * 256;
   for (let t = 0; t < tokens; t++) {
     for (let s = segments; s < last; s += SEGMENT_BYTES) {
@@ -175,10 +213,22 @@ function runSegment<P>(
       pairSums(sums + at, pairs + at, (load<i32>(s, SEG_LENGTH) + block - 1) / block, load<i32>(s, SEG_ACT_BLOCK) / block);
     }
   }
+  const starts = pairs + ((<usize>tokens * side + 63) & -64);
+  if (sizeof<P>() == 1) {
+    x = starts + ((<usize>tokens * maxSubs * 4 + 63) & -64);
+    xStride = <usize>codesStride * 2;
+    for (let t = 0; t < tokens; t++) {
+      const row = x + <usize>t * xStride;
+      widen(codes + <usize>(t * codesStride), row, codesStride);
+      for (let s = segments; s < last; s += SEGMENT_BYTES) {
+        startSums(row + 2 * <usize>load<u32>(s, SEG_FROM), (load<i32>(s, SEG_LENGTH) + 15) & -16, startsOf(s, segments, starts) + <usize>t * maxSubs * 4);
+      }
+    }
+  }
   for (let panel = firstPanel; panel < lastPanel; panel++) {
     for (let s = segments; s < last; s += SEGMENT_BYTES) {
       runSegment<P>(
-        s, panel, x, xStride, scales, sums, pairs, side, tokens, maxSubs, scratch,
+        s, panel, x, xStride, scales, sums, pairs, side, tokens, maxSubs, scratch, sizeof<P>() == 1 ? startsOf(s, segments, starts) : 0,
         s == segments, s + SEGMENT_BYTES == last, out + (<usize>panel << 6), <usize>outStride << 2, residual,
       );
     }

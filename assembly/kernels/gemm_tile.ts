@@ -24,7 +24,7 @@ export const SUB: i32 = 32;
 
 /**
  * `subs` sub-blocks, of each plane. x0, x1, y0, y1: activations and scales of the tokens. `reals`: s, if there are any. `dots`: 8
- * vectors of scratch, then 8 zeros.
+ * vectors of scratch; 8 zeros 256 bytes further.
  */
 @inline export function tile2x16<P, B>(
   walk: Walk, subs: i32, w: usize, x0: usize, x1: usize, y0: usize, y1: usize, factors: usize, reals: usize, tile: usize, dots: usize,
@@ -34,7 +34,7 @@ export const SUB: i32 = 32;
   const turn = SUB * <usize>actBytes<P>() * (walk.planes == 2 ? 1 : 2), scaleStep = walk.scaleStep;
   let advance = walk.planes == 2 ? 0 : SUB * <usize>actBytes<P>(), toHeader = 0;
   for (let left = subs; left > 0; left -= foldSubs) {
-    let before = dots + 128; // the fold's sums so far: none
+    let before = dots + 256; // the fold's sums so far: none
     if (sizeof<P>() == 2 && wide<B>()) {
       before = dots;
       for (let i: usize = 0; i < 128; i += 16) v128.store(dots + i, none);

@@ -3,14 +3,15 @@ import { GEMM_CHUNK } from '../../src/formats/descriptor';
 /*
  * Scratch of the integer GEMM, one per thread (its size: `gemmScratchBytes` in src/backends/backend.ts). Rows of a panel are the lanes of 64 bytes.
  */
-/** 0x0f in every byte (plain path: every i16), 0x30 in every byte. */
+/** 0x0f in every byte (plain path: every i16), 0x30 in every byte, 4095 and 2048 in every i32. */
 export const MASKS: usize = 0;
 /** A `Walk`. */
-export const WALK: usize = 32;
-/** i32 sums of a tile of 16 rows by 2 tokens, then as many zeros. */
-export const DOTS: usize = 64;
+export const WALK: usize = 64;
+/** i32 sums of a tile of 16 rows by at most 4 tokens, and zeros for 2 tokens. */
+export const DOTS: usize = 128;
+export const NO_DOTS: usize = DOTS + 256;
 /** f32 tiles [64 tokens][16 rows]: scaled dots of a segment, scaled offsets of a segment, segments so far. */
-export const TILE_A: usize = 320;
+export const TILE_A: usize = NO_DOTS + 128;
 export const TILE_O: usize = TILE_A + 4096;
 export const TILE_Y: usize = TILE_O + 4096;
 /** Unpacked parts of GEMM_CHUNK channels: 2 bytes per code on the plain path, 2 planes for u8. */

@@ -98,7 +98,7 @@ export interface Kernels {
  */
 export function gemmScratchBytes(channels: number, segments: number): number {
   const subs = Math.ceil(channels / 32) + segments;
-  return 320 + 3 * PAGE * PANEL * 4 + 64 * GEMM_CHUNK + 256 * subs + 4 * PAGE * subs + 64 + 2 * PAGE * channels;
+  return 512 + 3 * PAGE * PANEL * 4 + 64 * GEMM_CHUNK + 256 * subs + 8 * PAGE * subs + 128 + 2 * PAGE * channels;
 }
 /** Bytes of `attentionPage`'s scratch: PAGE scores. */
 export const ATTENTION_SCRATCH = 64 * 4;
