@@ -41,10 +41,13 @@ export class Workers {
     this.team = new Rank(this.#control, 0, threads);
     this.#handles = Array.from({ length: threads - 1 }, (_, i) => host.start({ ...job, plan, rank: i + 1, control, spin }));
     for (const [i, { ended }] of this.#handles.entries()) {
-      void ended.then((reason) => {
-        if (!this.#ending) this.#control.raise(`thread ${i + 1} ended: ${reason}`);
-      });
+      void this.#watch(i + 1, ended);
     }
+  }
+
+  async #watch(rank: number, ended: Promise<string>): Promise<void> {
+    const reason = await ended;
+    if (!this.#ending) this.#control.raise(`thread ${rank} ended: ${reason}`);
   }
 
   /** Waits until all ranks have bound the plan. Rejects with `worker_failed`. */

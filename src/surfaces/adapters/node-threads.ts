@@ -18,23 +18,26 @@ export function physicalCores(root = CPUS): number {
   }
 }
 
-/** The worker's file as this one is: TypeScript in the sources, JavaScript in the package. */
-const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './node-worker.ts' : './node-worker.js', import.meta.url);
-
-function start(workerData: WorkerJob): WorkerHandle {
-  const worker = new Worker(ENTRY, { workerData });
-  const ready = new Promise<void>((resolve) => {
-    worker.once('message', () => {
-      worker.unref(); // from now on a process ends although its models were not disposed of
-      resolve();
+/** Worker threads of Node that run the program `entry`. */
+export const threadsOn = (entry: URL): ThreadHost => ({
+  cores: physicalCores(),
+  mayBlock: true,
+  now: () => performance.now(),
+  start(workerData: WorkerJob): WorkerHandle {
+    const worker = new Worker(entry, { workerData, execArgv: [] }); // the caller's flags, such as --input-type, are not for this program
+    const ready = new Promise<void>((resolve) => {
+      worker.once('message', () => {
+        worker.unref(); // from now on a process ends although its models were not disposed of
+        resolve();
+      });
     });
-  });
-  const ended = new Promise<string>((resolve) => {
-    worker.once('error', (error) => resolve(String(error)));
-    worker.once('exit', (code) => resolve(`exit code ${code}`));
-  });
-  return { ready, ended, terminate: () => worker.terminate() };
-}
+    const ended = new Promise<string>((resolve) => {
+      worker.once('error', (error) => resolve(String(error)));
+      worker.once('exit', (code) => resolve(`exit code ${code}`));
+    });
+    return { ready, ended, terminate: () => worker.terminate() };
+  },
+});
 
-/** Worker threads of Node. */
-export const threadHost: ThreadHost = { cores: physicalCores(), mayBlock: true, now: () => performance.now(), start };
+/** The worker's file as this one is: TypeScript in the sources, JavaScript in the package. */
+export const threadHost = threadsOn(new URL(import.meta.url.endsWith('.ts') ? './node-worker.ts' : './node-worker.js', import.meta.url));
