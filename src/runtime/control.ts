@@ -12,8 +12,13 @@ const FAULT = 96;
 const TEXT = 112;
 const TEXT_BYTES = 512;
 
-/** Looks at a word before a rank goes to sleep: some 40 µs, about what waking up takes. One more thread than cores, and whoever spins is in the way. */
-const SPINS = 800;
+/**
+ * Looks at a word, each some 45 ns, before a rank goes to sleep; waking it takes about as long. More gain nothing on idle cores, and cost up to half
+ * the speed where other programs run: a rank that sleeps is scheduled again before one that has used up its share with waiting.
+ */
+const SPINS = 400;
+/** The same with more ranks than cores: whoever spins is in the way of those waited for. */
+const CROWDED_SPINS = 100;
 /** A rank that waits for others looks about this often for a fault, and gives up where nothing has moved for that many looks: some 10 s. */
 const LOOK_MS = 100;
 const PATIENCE = 100;
@@ -22,7 +27,7 @@ const PATIENCE = 100;
 const relax = (Atomics as { pause?: () => void }).pause ?? ((): void => {});
 
 export interface ControlOptions {
-  /** Short waits spin: as many cores as ranks. */
+  /** There are as many cores as ranks. */
   readonly spin: boolean;
   /** `Atomics.wait` is allowed: everywhere but on a browser's main thread. */
   readonly mayBlock: boolean;
@@ -41,7 +46,7 @@ export class Control {
 
   constructor(block: SharedArrayBuffer, { spin, mayBlock, now }: ControlOptions) {
     this.#words = new Int32Array(block);
-    this.#spins = spin ? SPINS : 1;
+    this.#spins = spin ? SPINS : CROWDED_SPINS;
     this.#mayBlock = mayBlock;
     this.#now = now;
   }

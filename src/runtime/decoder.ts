@@ -5,6 +5,7 @@ import { padded } from '../formats/layout.ts';
 import type { KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
 import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
+import { fill } from './fill.ts';
 import { Forward, type Tap } from './forward.ts';
 import { layoutMemory, type MemoryLayout } from './layout.ts';
 import { Solo } from './team.ts';
@@ -143,14 +144,5 @@ export async function createDecoder(image: ModelImage, open: OpenBackend, option
   } catch (error) {
     await workers?.dispose();
     throw error;
-  }
-}
-
-/** Streams an image to where it is to lie. */
-async function fill(image: ModelImage, target: Uint8Array, { signal, onProgress }: CopyOptions): Promise<void> {
-  for await (const piece of image.pieces()) {
-    signal?.throwIfAborted();
-    await piece.fill(target.subarray(piece.offset, piece.offset + piece.bytes), signal);
-    onProgress?.({ stage: 'load', loaded: piece.offset + piece.bytes, total: image.manifest.bytes });
   }
 }

@@ -28,7 +28,7 @@ export interface ThreadHost {
 export class Workers {
   readonly team: Team;
   readonly #control: Control;
-  readonly #handles: readonly WorkerHandle[];
+  readonly #handles: WorkerHandle[];
   #ending = false;
 
   constructor(host: ThreadHost, job: Pick<WorkerJob, 'handle' | 'plan' | 'options'>) {
@@ -39,7 +39,13 @@ export class Workers {
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     this.#control = new Control(control, { spin, mayBlock: host.mayBlock, now: host.now });
     this.team = new Rank(this.#control, 0, threads);
-    this.#handles = Array.from({ length: threads - 1 }, (_, i) => host.start({ ...job, plan, rank: i + 1, control, spin }));
+    this.#handles = [];
+    try {
+      for (let rank = 1; rank < threads; rank++) this.#handles.push(host.start({ ...job, plan, rank, control, spin }));
+    } catch (cause) {
+      void this.dispose();
+      throw new TetradError('worker_failed', `Cannot start ${threads} threads: the engine says ${String(cause)}`, { cause });
+    }
     for (const [i, { ended }] of this.#handles.entries()) {
       void this.#watch(i + 1, ended);
     }

@@ -20,7 +20,7 @@ interface Flags extends Pick<ModelFlags, 'kv' | 'recipe'>, JsonFlag {
   readonly prompt: readonly number[];
   readonly gen: readonly number[];
   readonly depth: readonly number[];
-  readonly threads: readonly number[];
+  readonly threads?: readonly number[];
   readonly repetitions: number;
   readonly output: 'md' | 'json';
 }
@@ -63,7 +63,7 @@ async function bench(this: CliContext, flags: Flags, model?: string): Promise<vo
   if (tests.length === 0) throw new UsageError('there is nothing to measure: -p or -n above 0 is needed');
   const rows: BenchRow[] = [];
   const onNote = notes(this);
-  for (const [i, threads] of flags.threads.entries()) {
+  for (const [i, threads] of (flags.threads ?? ['auto' as const]).entries()) {
     await using decoder = await openDecoder(this, source, flags, { threads, onNote }, tests);
     if (!json && i === 0) stdout.write(benchHead());
     const fields = modelFields(decoder, source, flags.kv ?? decoder.manifest.kv.bits);
@@ -86,7 +86,7 @@ export const benchCommand = buildCommand<Flags, [model?: string], CliContext>({
       prompt: { kind: 'parsed', parse: integerList(0), default: '512', placeholder: 'N', brief: 'Prompt tokens; lists 1,2,4 and ranges 1-8*2' },
       gen: { kind: 'parsed', parse: integerList(0), default: '128', placeholder: 'N', brief: 'Tokens to generate' },
       depth: { kind: 'parsed', parse: integerList(0), default: '0', placeholder: 'N', brief: 'Tokens already in the context' },
-      threads: { kind: 'parsed', parse: integerList(1, MOST_THREADS), default: '1', placeholder: 'N', brief: 'Threads' },
+      threads: { kind: 'parsed', parse: integerList(1, MOST_THREADS), optional: true, placeholder: 'N', brief: 'Threads; default auto, as in run' },
       repetitions: { kind: 'parsed', parse: integerIn(1, 1000), default: '5', placeholder: 'N', brief: 'Timed runs of each test' },
       output: { kind: 'enum', values: ['md', 'json'], default: 'md', brief: 'Markdown or JSON' },
       kv: modelFlags.kv, recipe: modelFlags.recipe, ...jsonFlag,
@@ -96,7 +96,7 @@ export const benchCommand = buildCommand<Flags, [model?: string], CliContext>({
   },
   docs: {
     brief: 'Measure tokens per second',
-    customUsage: ['[MODEL] [-p 512] [-n 128] [-d 0] [-t 1] [-r 5] [-o md|json]'],
+    customUsage: ['[MODEL] [-p 512] [-n 128] [-d 0] [-t 1,2] [-r 5] [-o md|json]'],
     fullDescription: 'Prompt (pp) and generation (tg) speed in the fields of llama-bench. Tokenising and sampling are not timed; each test runs once to warm up.',
   },
 });
