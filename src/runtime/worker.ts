@@ -13,7 +13,7 @@ export interface WorkerJob {
   readonly plan: Plan;
   readonly options: LayoutOptions & { readonly threads: number };
   readonly control: SharedArrayBuffer;
-  /** Short waits spin. */
+  /** There are as many cores as ranks. */
   readonly spin: boolean;
 }
 

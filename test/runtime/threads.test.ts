@@ -64,8 +64,9 @@ describe.skipIf(!stripsTypes)('Decoder on threads', { timeout: 60_000 }, () => {
   });
 
   it.each([1, 2, 5])('of %i allocates what estimate() says', async (threads) => {
-    const { backend } = await createDecoder(w4a8, (bytes) => openWasm(modules, 'simd128', bytes), { context: CONTEXT, kv: KV4, threads, host: threadHost });
-    expect(estimate(w4a8.manifest, { context: CONTEXT, kv: KV4, threads }).total).toBe(backend.memory.buffer.byteLength);
+    const options = { context: CONTEXT, kv: KV4, threads, host: threadHost };
+    await using model = await createDecoder(w4a8, (bytes) => openWasm(modules, 'simd128', bytes), options);
+    expect(estimate(w4a8.manifest, options).total).toBe(model.backend.memory.buffer.byteLength);
   });
 
   it('ends its threads when it is disposed of, and then refuses to run', async () => {

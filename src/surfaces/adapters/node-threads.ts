@@ -20,7 +20,9 @@ export function physicalCores(root = CPUS): number {
 
 /** Worker threads of Node that run the program `entry`. */
 export const threadsOn = (entry: URL): ThreadHost => ({
-  cores: physicalCores(),
+  get cores() {
+    return physicalCores();
+  },
   mayBlock: true,
   now: () => performance.now(),
   start(workerData: WorkerJob): WorkerHandle {
