@@ -63,20 +63,25 @@ export class Rank implements Team {
   from = 0;
   to = 0;
   readonly #control: Control;
+  readonly #crowded: boolean;
   /** Things of the current deal, of which those from `#striped` on are claimed. */
   #total = 0;
   #striped = 0;
 
-  constructor(control: Control, rank: number, size: number) {
+  constructor(control: Control, rank: number, size: number, crowded: boolean) {
     this.#control = control;
+    this.#crowded = crowded;
     this.rank = rank;
     this.size = size;
   }
 
-  /** The last eighth is left to whoever comes first, so that a rank that was held up is not waited for. */
+  /**
+   * The last eighth is left to whoever comes first, so that a rank that was held up is not waited for. With more ranks than cores, of which some
+   * always are, it is everything: 4 ranks on 2 cores decode at 67 % of 2 ranks' speed, with stripes at 61 %.
+   */
   deal(n: number): boolean {
     this.#total = n;
-    this.#striped = n - (n >>> 3);
+    this.#striped = this.#crowded ? 0 : n - (n >>> 3);
     this.from = Math.floor((this.#striped * this.rank) / this.size);
     this.to = Math.floor((this.#striped * (this.rank + 1)) / this.size);
     return this.from < this.to || this.claim();

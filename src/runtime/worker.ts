@@ -25,7 +25,7 @@ export function serve(job: WorkerJob, attach: (handle: unknown) => Backend, read
   const { rank, plan, options, spin } = job;
   const control = new Control(job.control, { spin, mayBlock: true, now: () => 0 });
   try {
-    const forward = new Forward(plan, attach(job.handle), layoutMemory(plan, options, rank), options, new Rank(control, rank, options.threads));
+    const forward = new Forward(plan, attach(job.handle), layoutMemory(plan, options, rank), options, new Rank(control, rank, options.threads, !spin));
     ready();
     for (let done = 0; ; done++) {
       control.awaitCommand(done);

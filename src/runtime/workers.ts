@@ -38,7 +38,7 @@ export class Workers {
     const spin = threads <= host.cores;
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     this.#control = new Control(control, { spin, mayBlock: host.mayBlock, now: host.now });
-    this.team = new Rank(this.#control, 0, threads);
+    this.team = new Rank(this.#control, 0, threads, !spin);
     this.#handles = [];
     try {
       for (let rank = 1; rank < threads; rank++) this.#handles.push(host.start({ ...job, plan, rank, control, spin }));
