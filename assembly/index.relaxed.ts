@@ -1,3 +1,3 @@
-// The plain kernels, and those that relaxed SIMD makes faster.
-export * from './index.simd128';
+// Every kernel, those that relaxed SIMD makes faster in its forms.
+export * from './index.common';
 export * from './kernels/gemm_ig_ug_f32_relaxed';

@@ -4,7 +4,7 @@ import { GEMM_CHUNK, PAGE, PANEL } from '../formats/descriptor.ts';
 
 /** Linear memory with one view per element type. It never grows after a backend is opened, so views stay valid. */
 export interface LinearMemory {
-  readonly buffer: ArrayBuffer;
+  readonly buffer: ArrayBufferLike;
   readonly u8: Uint8Array;
   readonly i8: Int8Array;
   readonly u16: Uint16Array;
@@ -110,6 +110,8 @@ export interface Backend {
   readonly path: string;
   readonly memory: LinearMemory;
   readonly kernels: Kernels;
+  /** What `attach` (`open.ts`) needs to open the same kernels over the same memory on another thread; null: the memory belongs to one thread. */
+  readonly handle: unknown;
 }
 
 /** Memory comes in whole WebAssembly pages. */

@@ -1,7 +1,7 @@
 import type { LinearMemory } from './backend.ts';
 
 /** One view per element type over a buffer. */
-export function viewsOf(buffer: ArrayBuffer): LinearMemory {
+export function viewsOf(buffer: ArrayBufferLike): LinearMemory {
   return {
     buffer,
     u8: new Uint8Array(buffer),

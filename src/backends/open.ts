@@ -4,7 +4,7 @@ import { openReference } from './reference/index.ts';
 import { openWasm, type WasmModules } from './wasm/open.ts';
 import { bestPath, selfTest } from './wasm/self-test.ts';
 
-export type { WasmModules } from './wasm/open.ts';
+export { attachWasm as attach, type WasmModules } from './wasm/open.ts';
 export { bestPath, selfTest, type PathReport } from './wasm/self-test.ts';
 
 /** How to open a backend: the one place that names the implementations. */

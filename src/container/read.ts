@@ -10,6 +10,9 @@ import { PermutationCheck } from './permutations.ts';
 import { MANIFEST_FILE, modelJson, SHARD_BYTES, shardName, type ModelJson, type Shard } from './schema.ts';
 import { unpackTokenizer } from './tokenizer-form.ts';
 
+/** While one shard is hashed, the next is read and hashed: digests run on threads of the platform's own, and take longer than reading. */
+const PARALLEL = 2;
+
 /** Most of `model.json` is the tokenizer: 0.6 MB for SmolLM2, 33 MB if a `tokenizer.json` as large as Gemma's has no compact form. */
 const MAX_MANIFEST = 128 * 1024 * 1024;
 
@@ -42,7 +45,7 @@ function parseModelJson(file: string, bytes: Uint8Array): ModelJson {
   return result.output;
 }
 
-/** Reads a shard into `target` and compares its digest; the bytes are hashed where they lie. */
+/** Reads a shard into `target` and compares its digest; the bytes are hashed where they lie, if digests take such memory. */
 async function readShard(dir: ByteDirectory, index: number, shard: Shard, target: Uint8Array, signal?: AbortSignal): Promise<void> {
   const name = shardName(index);
   const source = await dir.open(name);
@@ -70,6 +73,7 @@ export async function openContainer(dir: ByteDirectory, signal?: AbortSignal): P
   const manifest = { ...rest, tokenizer: unpackTokenizer(tokenizer, file) };
   return {
     manifest,
+    parallel: PARALLEL,
     *pieces(): Iterable<Piece> {
       const permutations = new PermutationCheck(manifest);
       for (const [index, shard] of shards.entries()) {

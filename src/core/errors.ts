@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'empty_prompt'
   | 'over_budget' // estimate() exceeds the given memory budget
   | 'out_of_memory'
+  | 'worker_failed' // a thread of a running model ended, threw or stopped moving
   | 'busy' // one generation at a time per model
   | 'disposed'
   | 'no_template' // chat() on a model without a chat template

@@ -69,6 +69,8 @@ export interface Piece {
 export interface ModelImage {
   readonly manifest: Manifest;
   pieces(): Iterable<Piece> | AsyncIterable<Piece>;
+  /** Pieces that may be filled at once; default 1. */
+  readonly parallel?: number | undefined;
   close(): Promise<void>;
 }
 

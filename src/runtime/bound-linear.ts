@@ -3,11 +3,17 @@ import { PANEL } from '../formats/descriptor.ts';
 import { padded } from '../formats/layout.ts';
 import { inputShape, writeSegments } from '../kernels/segment.ts';
 import type { Linear } from '../models/image.ts';
-import { quantSegments, type MemoryLayout } from './layout.ts';
+import { OWN_TOKENS, quantSegments, type InputBuffers, type MemoryLayout } from './layout.ts';
+import type { Team } from './team.ts';
+
+/** What a linear's input is made from. */
+type Source = 'norm' | 'gateUp' | 'rows';
 
 /**
  * A linear with its kernels' arguments resolved: first a producer fills (and quantises) its input, then `multiply` runs.
- * All linears share one input buffer, so the two calls belong together.
+ * All linears share the input buffers, so the two calls belong together. Every rank of the team makes the same calls; after `multiply` all of the result is there.
+ *
+ * Blocks of a few tokens: each rank computes the whole input into its own buffer. Longer ones: the ranks share out the tokens, and meet once more.
  */
 export class BoundLinear {
   readonly name: string;
@@ -15,6 +21,7 @@ export class BoundLinear {
   readonly cols: number;
   readonly #kernels: Kernels;
   readonly #layout: MemoryLayout;
+  readonly #team: Team;
   readonly #panels: number;
   readonly #index: number;
   readonly #table: number;
@@ -25,12 +32,16 @@ export class BoundLinear {
   readonly #weights: number;
   /** Rows of `values` are kept apart only where they are multiplied as they are. */
   readonly #valuesStride: number;
+  /** The buffers of the last producer call. */
+  #input: InputBuffers;
 
-  constructor(backend: Backend, layout: MemoryLayout, name: string, linear: Linear) {
+  constructor(backend: Backend, layout: MemoryLayout, team: Team, name: string, linear: Linear) {
     const segments = quantSegments(linear);
     const input = inputShape(segments);
     this.#kernels = backend.kernels;
     this.#layout = layout;
+    this.#team = team;
+    this.#input = layout.own;
     this.name = name;
     this.cols = linear.cols;
     this.#panels = padded(linear.rows) / PANEL;
@@ -41,51 +52,80 @@ export class BoundLinear {
     this.#blocks = input.blocks;
     this.#weights = layout.image + linear.segments[0]!.data.offset;
     this.#valuesStride = segments.length ? 0 : padded(linear.cols);
+    if (team.rank > 0) return;
     const address = (offset: number | undefined): number => (offset === undefined ? 0 : layout.image + offset);
     writeSegments(backend.memory, this.#table, segments.map((s) => ({ ...s, data: address(s.data.offset), rowScales: address(s.rowScales?.offset) })));
   }
 
   /** f32 input of the last producer call, for taps: [tokens, stride]; null where only codes are kept. */
   get values(): { readonly address: number; readonly stride: number } | null {
-    return this.#valuesStride ? { address: this.#layout.values, stride: this.#valuesStride } : null;
+    return this.#valuesStride ? { address: this.#input.values, stride: this.#valuesStride } : null;
   }
 
   fromNorm(x: number, xStride: number, tokens: number, gamma: number, eps: number): void {
-    const l = this.#layout;
-    this.#kernels.rmsnormQuant(
-      x, xStride, tokens, this.cols, gamma, eps, this.#index, l.values, this.#valuesStride,
-      this.#table, this.#count, l.codes, this.#codesStride, l.scales, l.sums, this.#blocks,
-    );
+    this.#produce('norm', x, xStride, tokens, gamma, eps);
   }
 
   /** Rows of x: gate, then up. */
   fromGateUp(x: number, xStride: number, tokens: number): void {
-    const l = this.#layout;
-    this.#kernels.siluMulQuant(
-      x, xStride, tokens, this.cols, this.#index, l.values, this.#valuesStride,
-      this.#table, this.#count, l.codes, this.#codesStride, l.scales, l.sums, this.#blocks,
-    );
+    this.#produce('gateUp', x, xStride, tokens, 0, 0);
   }
 
   from(x: number, xStride: number, tokens: number): void {
-    const l = this.#layout;
-    this.#kernels.gatherQuant(
-      x, xStride, tokens, this.cols, this.#index, l.values, this.#valuesStride,
-      this.#table, this.#count, l.codes, this.#codesStride, l.scales, l.sums, this.#blocks,
+    this.#produce('rows', x, xStride, tokens, 0, 0);
+  }
+
+  #produce(source: Source, x: number, xStride: number, tokens: number, gamma: number, eps: number): void {
+    const team = this.#team;
+    const split = team.size > 1 && tokens > OWN_TOKENS;
+    this.#input = split ? this.#layout.input : this.#layout.own;
+    if (!split) {
+      this.#fill(source, x, xStride, 0, tokens, gamma, eps);
+      return;
+    }
+    for (let more = team.deal(tokens); more; more = team.claim()) this.#fill(source, x, xStride, team.from, team.to, gamma, eps);
+    team.barrier();
+  }
+
+  /** Tokens [from, to) of the input. */
+  #fill(source: Source, x: number, xStride: number, from: number, to: number, gamma: number, eps: number): void {
+    const kernels = this.#kernels;
+    const input = this.#input;
+    const stride = this.#valuesStride;
+    const rows = x + from * xStride * 4;
+    const values = stride ? input.values + from * stride * 4 : this.#layout.own.values;
+    const codes = input.codes + from * this.#codesStride;
+    const scales = input.scales + from * this.#blocks * 4;
+    const sums = input.sums + from * this.#blocks * 4;
+    if (source === 'norm') {
+      kernels.rmsnormQuant(
+        rows, xStride, to - from, this.cols, gamma, eps, this.#index, values, stride,
+        this.#table, this.#count, codes, this.#codesStride, scales, sums, this.#blocks,
+      );
+      return;
+    }
+    const run = source === 'gateUp' ? kernels.siluMulQuant : kernels.gatherQuant;
+    run(
+      rows, xStride, to - from, this.cols, this.#index, values, stride,
+      this.#table, this.#count, codes, this.#codesStride, scales, sums, this.#blocks,
     );
   }
 
-  /** out[tokens, outStride] = W input, or += with `residual`. */
+  /** out[tokens, outStride] = W input, or += with `residual`. All panels of a linear cost the same, so stripes are of equal numbers. */
   multiply(out: number, outStride: number, tokens: number, residual: 0 | 1): void {
-    const l = this.#layout;
-    if (this.#count) {
-      this.#kernels.gemm(
-        this.#table, this.#count, l.codes, this.#codesStride, l.scales, l.sums, this.#blocks,
-        out, outStride, tokens, 0, this.#panels, residual, l.gemmScratch,
-      );
-    } else {
-      this.#kernels.gemmF32(this.#weights, this.cols, l.values, this.#valuesStride, out, outStride, tokens, 0, this.#panels, residual);
+    const { codes, scales, sums, values } = this.#input;
+    const team = this.#team;
+    for (let more = team.deal(this.#panels); more; more = team.claim()) {
+      if (this.#count) {
+        this.#kernels.gemm(
+          this.#table, this.#count, codes, this.#codesStride, scales, sums, this.#blocks,
+          out, outStride, tokens, team.from, team.to, residual, this.#layout.gemmScratch,
+        );
+      } else {
+        this.#kernels.gemmF32(this.#weights, this.cols, values, this.#valuesStride, out, outStride, tokens, team.from, team.to, residual);
+      }
     }
+    team.barrier();
   }
 
   /** Row `row` of the weights as f32, for embeddings. */

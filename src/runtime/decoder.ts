@@ -5,70 +5,54 @@ import { padded } from '../formats/layout.ts';
 import type { KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
 import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
-import { BoundLinear } from './bound-linear.ts';
-import { KvCache } from './kv-cache.ts';
+import { fill } from './fill.ts';
+import { Forward, type Tap } from './forward.ts';
 import { layoutMemory, type MemoryLayout } from './layout.ts';
-import { fillRopeTable } from './rope-table.ts';
+import { Solo } from './team.ts';
+import { Workers, type ThreadHost } from './workers.ts';
+
+export type { Tap } from './forward.ts';
 
 export interface DecoderOptions extends CopyOptions {
   readonly context: number;
   readonly kv: KvFormat;
   /** Keep the logits of every position of a block, not only of the last. */
   readonly allLogits?: boolean | undefined;
+  /** Threads that work together, the caller's included; default 1. More need `host`, and a backend over shared memory. */
+  readonly threads?: number | undefined;
+  readonly host?: ThreadHost | null | undefined;
 }
 
-/** Sees the f32 input of every linear: rows [tokens, stride] of which the first `cols` count. Only f32 models keep them. */
-export type Tap = (site: string, rows: Float32Array, tokens: number, stride: number, cols: number) => void;
-
-interface Layer {
-  readonly attentionNorm: number;
-  readonly qkv: BoundLinear;
-  readonly o: BoundLinear;
-  readonly ffnNorm: number;
-  readonly gateUp: BoundLinear;
-  readonly down: BoundLinear;
-}
-
-/** The one forward pass: a Llama-family decoder over bound kernels. Nothing is allocated or looked up per token. */
-export class Decoder {
+/** A model in memory, as its user sees it: tokens go in block by block, logits come out. The caller's thread is rank 0 of the team that runs it. */
+export class Decoder implements AsyncDisposable {
   readonly manifest: Manifest;
   readonly backend: Backend;
   readonly context: number;
-  /** Set to observe inputs; see `Tap`. */
-  tap: Tap | null = null;
+  readonly threads: number;
   readonly #config: ModelConfig;
   readonly #layout: MemoryLayout;
-  readonly #layers: readonly Layer[];
-  readonly #embed: BoundLinear;
-  readonly #output: BoundLinear;
-  readonly #norm: number;
-  readonly #kv: KvCache;
+  readonly #forward: Forward;
+  readonly #workers: Workers | null;
   readonly #logitRows: number;
   #position = 0;
+  #disposed = false;
 
-  constructor(manifest: Manifest, backend: Backend, layout: MemoryLayout, options: DecoderOptions) {
+  constructor(manifest: Manifest, backend: Backend, layout: MemoryLayout, options: DecoderOptions, workers: Workers | null = null) {
     this.manifest = manifest;
     this.backend = backend;
     this.context = options.context;
     this.#config = manifest.config;
     this.#layout = layout;
     this.#logitRows = options.allLogits ? PAGE : 1;
-    const bind = (name: string): BoundLinear => new BoundLinear(backend, layout, name, manifest.linears[name]!);
-    const vector = (name: string): number => layout.image + manifest.vectors[name]!.offset;
-    this.#layers = Array.from({ length: this.#config.layers }, (_, i) => ({
-      attentionNorm: vector(`layers.${i}.attn.norm`),
-      qkv: bind(`layers.${i}.attn.qkv`),
-      o: bind(`layers.${i}.attn.o`),
-      ffnNorm: vector(`layers.${i}.mlp.norm`),
-      gateUp: bind(`layers.${i}.mlp.gate_up`),
-      down: bind(`layers.${i}.mlp.down`),
-    }));
-    this.#output = bind('output');
-    this.#embed = manifest.linears['embed'] ? bind('embed') : this.#output;
-    this.#norm = vector('norm');
-    this.#kv = new KvCache(backend, layout, this.#config, options.kv, options.context);
-    const { headDim, rope } = this.#config;
-    fillRopeTable(backend.memory.f32.subarray(layout.rope >>> 2, (layout.rope >>> 2) + options.context * headDim), rope, headDim, options.context);
+    this.#workers = workers;
+    const team = workers?.team ?? new Solo();
+    this.threads = team.size;
+    this.#forward = new Forward(manifest, backend, layout, options, team);
+  }
+
+  /** Observes inputs while it is set. */
+  set tap(tap: Tap | null) {
+    this.#forward.tap = tap;
   }
 
   get vocab(): number {
@@ -87,24 +71,31 @@ export class Decoder {
 
   /** Keeps at most n tokens; returns the position reached, which a packed page may make lower. */
   truncate(n: number): number {
-    if (n < this.#position) this.#position = this.#kv.truncate(n);
+    if (n < this.#position) this.#position = this.#forward.kv.truncate(n);
     return this.#position;
   }
 
   /** Runs up to `blockRoom()` tokens. Returns the last one's logits [vocab]: a view that the next call overwrites. */
   forward(tokens: ArrayLike<number>): Float32Array {
-    this.#run(tokens);
-    const last = this.#layout.x + (tokens.length - 1) * padded(this.#config.hidden) * 4;
-    this.#project(last, 1);
+    this.#run(tokens, 1);
     return this.#logits(0);
   }
 
   /** Runs up to `blockRoom()` tokens; `each` gets every position's logits [vocab] in order. Needs `allLogits`. */
   forwardAll(tokens: ArrayLike<number>, each: (logits: Float32Array, index: number) => void): void {
     if (this.#logitRows < tokens.length) throw new TetradError('invalid_argument', 'Cannot give all logits: the decoder was made without allLogits');
-    this.#run(tokens);
-    this.#project(this.#layout.x, tokens.length);
+    this.#run(tokens, tokens.length);
     for (let t = 0; t < tokens.length; t++) each(this.#logits(t), t);
+  }
+
+  /** Ends the threads; later blocks fail with `disposed`. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.#workers?.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
   }
 
   #logits(row: number): Float32Array {
@@ -112,75 +103,46 @@ export class Decoder {
     return this.backend.memory.f32.subarray(from, from + this.#config.vocab);
   }
 
-  #project(x: number, rows: number): void {
-    const { hidden, normEps, vocab } = this.#config;
-    this.#output.fromNorm(x, padded(hidden), rows, this.#norm, normEps);
-    this.#observe(this.#output, rows);
-    this.#output.multiply(this.#layout.logits, padded(vocab), rows, 0);
-  }
-
-  #run(tokens: ArrayLike<number>): void {
+  #run(tokens: ArrayLike<number>, rows: number): void {
+    if (this.#disposed) throw new TetradError('disposed', 'Cannot run tokens: the decoder has been disposed of');
     const count = tokens.length;
+    const position = this.#position;
     if (count === 0 || count > this.blockRoom()) {
-      throw new TetradError('context_overflow', `Cannot run ${count} tokens: position ${this.#position} leaves room for 1 to ${this.blockRoom()}`);
+      throw new TetradError('context_overflow', `Cannot run ${count} tokens: position ${position} leaves room for 1 to ${this.blockRoom()}`);
     }
-    const { heads, kvHeads, headDim, hidden, ffn, normEps, vocab } = this.#config;
-    const l = this.#layout;
-    const { kernels } = this.backend;
-    const xStride = padded(hidden);
-    const qkvStride = padded((heads + 2 * kvHeads) * headDim);
-    const attentionStride = padded(heads * headDim);
-    const gateUpStride = padded(2 * ffn);
-    const page = Math.floor(this.#position / PAGE);
-    const slot = this.#position % PAGE;
+    const { vocab } = this.#config;
     for (let t = 0; t < count; t++) {
       const id = tokens[t]!;
       if (!(id >= 0 && id < vocab)) throw new TetradError('invalid_argument', `Cannot embed token ${id}: the vocabulary has ${vocab}`);
-      this.#embed.lookUp(id, l.x + t * xStride * 4);
     }
-    this.#kv.begin(page);
-    for (let i = 0; i < this.#layers.length; i++) {
-      const layer = this.#layers[i]!;
-      layer.qkv.fromNorm(l.x, xStride, count, layer.attentionNorm, normEps);
-      this.#observe(layer.qkv, count);
-      layer.qkv.multiply(l.qkv, qkvStride, count, 0);
-      kernels.rope(l.qkv, qkvStride, count, heads + kvHeads, headDim, l.rope + this.#position * headDim * 4);
-      this.#kv.append(i, count, qkvStride, page, slot);
-      this.#kv.attend(i, count, qkvStride, attentionStride, page, slot);
-      layer.o.from(l.attention, attentionStride, count);
-      this.#observe(layer.o, count);
-      layer.o.multiply(l.x, xStride, count, 1);
-      layer.gateUp.fromNorm(l.x, xStride, count, layer.ffnNorm, normEps);
-      this.#observe(layer.gateUp, count);
-      layer.gateUp.multiply(l.gateUp, gateUpStride, count, 0);
-      layer.down.fromGateUp(l.gateUp, gateUpStride, count);
-      this.#observe(layer.down, count);
-      layer.down.multiply(l.x, xStride, count, 1);
-    }
+    this.#forward.embed(tokens);
+    this.#forward.kv.begin(Math.floor(position / PAGE));
+    const command = { count, position, rows };
+    if (this.#workers) this.#workers.lead(this.#forward, command);
+    else this.#forward.run(command);
     this.#position += count;
-  }
-
-  #observe(linear: BoundLinear, tokens: number): void {
-    if (!this.tap || !linear.values) return;
-    const { address, stride } = linear.values;
-    this.tap(linear.name, this.backend.memory.f32.subarray(address >>> 2, (address >>> 2) + tokens * stride), tokens, stride, linear.cols);
   }
 }
 
 /** Checks options, lays out memory, streams the image into it and binds the kernels. */
 export async function createDecoder(image: ModelImage, open: OpenBackend, options: DecoderOptions): Promise<Decoder> {
   const { manifest } = image;
-  const { context, kv, allLogits, signal, onProgress } = options;
+  const { context, kv, allLogits, signal, onProgress, threads = 1, host } = options;
   if (!Number.isInteger(context) || context < 1 || context > manifest.config.context) {
     throw new TetradError('invalid_argument', `Cannot use a context of ${context} tokens: the model takes 1 to ${manifest.config.context}`);
   }
-  const layout = layoutMemory(manifest, { context, kv, logitRows: allLogits ? PAGE : 1 });
+  const plan = { context, kv, threads, logitRows: allLogits ? PAGE : 1 };
+  const layout = layoutMemory(manifest, plan);
   const backend = open(layout.total);
-  for await (const piece of image.pieces()) {
-    signal?.throwIfAborted();
-    const at = layout.image + piece.offset;
-    await piece.fill(backend.memory.u8.subarray(at, at + piece.bytes), signal);
-    onProgress?.({ stage: 'load', loaded: piece.offset + piece.bytes, total: manifest.bytes });
+  if (threads > 1 && !(host && backend.handle)) throw new TetradError('invalid_argument', `Cannot run on ${threads} threads: the memory is not shared`);
+  const workers = threads > 1 && host ? new Workers(host, { handle: backend.handle, plan: manifest, options: plan }) : null;
+  try {
+    await fill(image, backend.memory.u8.subarray(layout.image, layout.image + manifest.bytes), { signal, onProgress });
+    const decoder = new Decoder(manifest, backend, layout, options, workers);
+    await workers?.ready();
+    return decoder;
+  } catch (error) {
+    await workers?.dispose();
+    throw error;
   }
-  return new Decoder(manifest, backend, layout, options);
 }

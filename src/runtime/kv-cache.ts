@@ -66,36 +66,35 @@ export class KvCache {
     return whole ? position : page * PAGE;
   }
 
-  /** Appends `tokens` rows of the fused q, k, v buffer at `slot` of page `page`. */
-  append(layer: number, tokens: number, stride: number, page: number, slot: number): void {
+  /** Appends one KV head's part of `tokens` rows of the fused q, k, v buffer at `slot` of page `page`. */
+  append(layer: number, head: number, tokens: number, stride: number, page: number, slot: number): void {
     const { heads, kvHeads, headDim } = this.#config;
-    const k = this.#layout.qkv + heads * headDim * 4;
+    const k = this.#layout.qkv + (heads + head) * headDim * 4;
     const v = k + kvHeads * headDim * 4;
+    const to = this.#page(layer, page) + head * kvHeadBytes(openFormat(this.#format), headDim);
     const { kernels } = this.#backend;
-    if (this.#format.bits === 32) kernels.kvAppendF32(k, v, stride, tokens, kvHeads, headDim, this.#page(layer, page), slot);
-    else kernels.kvAppendI8(k, v, stride, tokens, kvHeads, headDim, this.#page(layer, page), slot);
+    if (this.#format.bits === 32) kernels.kvAppendF32(k, v, stride, tokens, 1, headDim, to, slot);
+    else kernels.kvAppendI8(k, v, stride, tokens, 1, headDim, to, slot);
   }
 
-  /** Softmax attention of `tokens` queries that start at `slot` of page `page`, over all that is cached. */
-  attend(layer: number, tokens: number, stride: number, outStride: number, page: number, slot: number): void {
+  /** Softmax attention of one KV head's queries for `tokens` tokens that start at `slot` of page `page`, over all that is cached. */
+  attend(layer: number, head: number, tokens: number, stride: number, outStride: number, page: number, slot: number): void {
     const { heads, kvHeads, headDim } = this.#config;
     const { kernels } = this.#backend;
     const l = this.#layout;
     const group = heads / kvHeads;
     const scale = Math.fround(1 / Math.sqrt(headDim));
-    for (let head = 0; head < kvHeads; head++) {
-      const q = l.qkv + head * group * headDim * 4;
-      const out = l.attention + head * group * headDim * 4;
-      for (let p = 0; p <= page; p++) {
-        const own = p === page;
-        this.#tile(layer, p, head, own);
-        kernels.attentionPage(
-          q, stride, out, outStride, l.attentionState, tokens, group, headDim,
-          this.#keys, this.#values, own ? slot + 1 : PAGE, own ? 1 : 0, p === 0 ? 1 : 0, scale, l.attentionScratch,
-        );
-      }
-      kernels.attentionFinish(out, outStride, l.attentionState, tokens, group, headDim);
+    const q = l.qkv + head * group * headDim * 4;
+    const out = l.attention + head * group * headDim * 4;
+    for (let p = 0; p <= page; p++) {
+      const own = p === page;
+      this.#tile(layer, p, head, own);
+      kernels.attentionPage(
+        q, stride, out, outStride, l.attentionState, tokens, group, headDim,
+        this.#keys, this.#values, own ? slot + 1 : PAGE, own ? 1 : 0, p === 0 ? 1 : 0, scale, l.attentionScratch,
+      );
     }
+    kernels.attentionFinish(out, outStride, l.attentionState, tokens, group, headDim);
   }
 
   #keys = 0;

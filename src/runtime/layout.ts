@@ -13,6 +13,25 @@ export interface LayoutOptions {
   readonly kv: KvFormat;
   /** Rows of logits kept: 1 to generate, PAGE to evaluate every position. */
   readonly logitRows: number;
+  /** Threads that work together; default 1. */
+  readonly threads?: number | undefined;
+}
+
+/** What the layout and the forward pass need of a manifest: no tokenizer, so that it is quick to post to a worker. */
+export type Plan = Pick<Manifest, 'config' | 'linears' | 'vectors' | 'bytes'>;
+
+/** Most tokens of a block whose inputs every rank computes for itself: less work than the barrier that sharing it would take. */
+export const OWN_TOKENS = 4;
+
+/** What a producer writes and a GEMM reads. */
+export interface InputBuffers {
+  /** f32 [tokens, widest input] for f32 linears, else one row of scratch. */
+  readonly values: number;
+  /** i8 [tokens, widest input] */
+  readonly codes: number;
+  /** f32 and i32 [tokens, most blocks] */
+  readonly scales: number;
+  readonly sums: number;
 }
 
 /** A segment with integer codes. */
@@ -24,7 +43,7 @@ export const isQuantised = (segment: Segment): segment is QuantSegment => segmen
 export const quantSegments = (linear: Linear): (QuantSegment & { length: number })[] =>
   linear.segments.filter(isQuantised).map((s) => ({ ...s, length: s.k[1] - s.k[0] }));
 
-/** Every address of a loaded model, in bytes. Pure arithmetic: `estimate` and the decoder use the same figures. */
+/** Every address of a loaded model as one rank sees it, in bytes. Pure arithmetic: `estimate`, the decoder and every worker use the same figures. */
 export interface MemoryLayout {
   /** [manifest.bytes], as in the container. */
   readonly image: number;
@@ -43,13 +62,10 @@ export interface MemoryLayout {
   readonly gateUp: number;
   /** f32 [logitRows, vocab] */
   readonly logits: number;
-  /** Producer output: f32 [PAGE, widest input] for f32 linears, else one row. */
-  readonly values: number;
-  /** i8 [PAGE, widest input] */
-  readonly codes: number;
-  /** f32 and i32 [PAGE, most blocks] */
-  readonly scales: number;
-  readonly sums: number;
+  /** [PAGE] tokens, for blocks whose producers are split over the ranks. With one thread `own` is the same. */
+  readonly input: InputBuffers;
+  /** [OWN_TOKENS] tokens; this and all below belong to the rank alone. */
+  readonly own: InputBuffers;
   /** f32 [PAGE, group, 2] */
   readonly attentionState: number;
   /** f32 [headDim, PAGE] and [PAGE, headDim] */
@@ -72,7 +88,8 @@ export function kvLayerBytes(format: KvFormat, context: number, kvHeads: number,
 /** Address 0 stays unused, so that 0 can mean "none". */
 const BASE = 1024;
 
-export function layoutMemory(manifest: Manifest, options: LayoutOptions): MemoryLayout {
+export function layoutMemory(manifest: Plan, options: LayoutOptions, rank = 0): MemoryLayout {
+  const threads = options.threads ?? 1;
   const { hidden, heads, kvHeads, headDim, ffn, vocab, layers } = manifest.config;
   const arena = new Arena(BASE);
   const image = arena.take(manifest.bytes);
@@ -98,18 +115,24 @@ export function layoutMemory(manifest: Manifest, options: LayoutOptions): Memory
   const attention = rows(heads * headDim);
   const gateUp = rows(2 * ffn);
   const logits = arena.take(options.logitRows * padded(vocab) * 4);
-  const values = arena.take((floats ? PAGE : 1) * widest * 4);
-  const codes = arena.take(PAGE * widest);
-  const scales = arena.take(PAGE * blocks * 4);
-  const sums = arena.take(PAGE * blocks * 4);
-  const attentionState = arena.take(PAGE * (heads / kvHeads) * 8);
-  const keys = arena.take(PAGE * headDim * 4);
-  const valueTile = arena.take(PAGE * headDim * 4);
-  const gemmScratch = arena.take(gemmScratchBytes(widest, segments));
-  const attentionScratch = arena.take(ATTENTION_SCRATCH);
+  const inputs = (tokens: number): InputBuffers => ({
+    values: arena.take((floats ? tokens : 1) * widest * 4),
+    codes: arena.take(tokens * widest),
+    scales: arena.take(tokens * blocks * 4),
+    sums: arena.take(tokens * blocks * 4),
+  });
+  const input = inputs(PAGE);
+  const ranks = Array.from({ length: threads }, () => ({
+    own: threads === 1 ? input : inputs(OWN_TOKENS),
+    attentionState: arena.take(PAGE * (heads / kvHeads) * 8),
+    keys: arena.take(PAGE * headDim * 4),
+    valueTile: arena.take(PAGE * headDim * 4),
+    gemmScratch: arena.take(gemmScratchBytes(widest, segments)),
+    attentionScratch: arena.take(ATTENTION_SCRATCH),
+  }));
 
   return {
-    image, tables, rope, kv, x, qkv, attention, gateUp, logits, values, codes, scales, sums, attentionState, keys, valueTile, gemmScratch, attentionScratch,
+    image, tables, rope, kv, x, qkv, attention, gateUp, logits, input, ...ranks[rank]!,
     total: arena.end,
     parts: { weights: weightsEnd, tables: tablesEnd - weightsEnd, kv: kvEnd - tablesEnd, activations: arena.end - kvEnd },
   };

@@ -5,6 +5,8 @@ import { Model } from '../generate/model.ts';
 import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
 import { createDecoder, type Decoder } from '../runtime/decoder.ts';
 import { checkBudget, estimate, type Estimate, type EstimateOptions } from '../runtime/estimate.ts';
+import { MOST_THREADS } from '../runtime/team.ts';
+import type { ThreadHost } from '../runtime/workers.ts';
 import { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 /** How a packed model is laid out in memory. */
@@ -15,39 +17,71 @@ export interface MemoryOptions extends CopyOptions {
   readonly kv?: KvBits | undefined;
   /** Most bytes of linear memory; a model that needs more is refused with `over_budget` before anything is loaded. */
   readonly budget?: number | undefined;
-  /** Threads. This version runs on one: `auto` means 1, and more is refused. */
+  /**
+   * Threads, up to 64; `auto`: physical cores, at most 8. Where memory cannot be shared it is one, whatever is asked for. Results do not depend on it.
+   * Default: auto.
+   */
   readonly threads?: number | 'auto' | undefined;
+  /** Hears, in a sentence, why a thread count that was asked for is not taken, or may not be wise. */
+  readonly onNote?: ((note: string) => void) | undefined;
 }
 
 const DEFAULT_CONTEXT = 2048;
+const MOST_AUTO_THREADS = 8;
 
-const resolve = ({ config, kv }: Manifest, options: MemoryOptions): EstimateOptions => ({
+/** The thread count to use; `host` null: memory cannot be shared here. */
+export function threadsOf({ threads = 'auto', onNote }: MemoryOptions, host: ThreadHost | null): number {
+  if (threads === 'auto') return Math.min(host?.cores ?? 1, MOST_AUTO_THREADS);
+  if (!(Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS)) {
+    throw new TetradError('invalid_argument', `Cannot run on ${String(threads)} threads: needed is auto or an integer from 1 to ${MOST_THREADS}`);
+  }
+  if (threads === 1) return 1;
+  if (!host) onNote?.(`Running on 1 thread instead of ${threads}: memory cannot be shared here`);
+  else if (threads > host.cores) onNote?.(`Running ${threads} threads on ${host.cores === 1 ? '1 core' : `${host.cores} cores`}`);
+  return host ? threads : 1;
+}
+
+/** Memory options with the defaults of a model filled in, and with the threads that there will be. */
+const resolve = ({ config, kv }: Manifest, options: MemoryOptions, threads: number): EstimateOptions => ({
   context: options.context ?? Math.min(DEFAULT_CONTEXT, config.context),
   kv: options.kv === undefined ? kv : kvFormat(options.kv),
+  threads,
 });
 
-/** What loading with these options will need. */
-export const estimateOf = (manifest: Manifest, options: MemoryOptions = {}): Estimate => estimate(manifest, resolve(manifest, options));
+/** What loading with these options, on so many threads, will need. */
+export const estimateOf = (manifest: Manifest, options: MemoryOptions = {}, threads = 1): Estimate => estimate(manifest, resolve(manifest, options, threads));
 
-export interface DecoderRequest extends MemoryOptions {
+/** How a platform runs models. */
+export interface Platform {
   readonly open: OpenBackend;
+  /** How many threads there will be; more than 1 need `host`, and `open` to open shared memory. */
+  readonly threads: number;
+  /** null: memory cannot be shared here. */
+  readonly host: ThreadHost | null;
+}
+
+/** Without threads and a host: on one thread. */
+export interface DecoderRequest extends Omit<MemoryOptions, 'threads'>, Pick<Platform, 'open'>, Partial<Omit<Platform, 'open'>> {
   /** Keep the logits of every position, to evaluate. */
   readonly allLogits?: boolean | undefined;
 }
 
 /** Streams an image into a fresh backend. */
 export function decoderOf(image: ModelImage, request: DecoderRequest): Promise<Decoder> {
-  const { open, allLogits, budget, threads = 'auto', signal, onProgress } = request;
-  if (threads !== 'auto' && threads !== 1) {
-    throw new TetradError('invalid_argument', `Cannot run on ${String(threads)} threads: this version runs on 1`);
-  }
-  if (budget !== undefined) checkBudget(estimateOf(image.manifest, request), budget);
-  return createDecoder(image, open, { ...resolve(image.manifest, request), allLogits, signal, onProgress });
+  const { open, allLogits, budget, threads = 1, host = null, signal, onProgress } = request;
+  if (budget !== undefined) checkBudget(estimateOf(image.manifest, request, threads), budget);
+  return createDecoder(image, open, { ...resolve(image.manifest, request, threads), host, allLogits, signal, onProgress });
 }
 
 /** A model ready to generate. The image can be closed afterwards. */
 export async function modelOf(image: ModelImage, request: DecoderRequest & { readonly now: () => number }): Promise<Model<Estimate>> {
   const tokens = await decoderOf(image, request);
   const { tokenizer, config } = image.manifest;
-  return new Model({ tokens, tokenizer: new Tokenizer(tokenizer), config, estimate: estimateOf(image.manifest, request), now: request.now });
+  const parts = { tokens, config, estimate: estimateOf(image.manifest, request, tokens.threads), now: request.now, release: () => tokens.dispose() };
+  try {
+    return new Model({ ...parts, tokenizer: new Tokenizer(tokenizer) });
+  } catch (error) {
+    await tokens.dispose();
+    throw error;
+  }
 }

@@ -7,10 +7,20 @@ import { read, root } from './sources.ts';
 /** Parameters of each method of `Kernels`. */
 const contract = new Map([...read('src/backends/backend.ts').matchAll(/^ {2}(\w+)\(([^)]*)\): void;/gm)].map(([, op, list]) => [op, list!.match(/: number/g)?.length]));
 
-/** The relaxed build holds the plain kernels too. */
-describe.each(['simd128', 'relaxed'])('%s.wasm', (build) => {
-  const bytes = readFileSync(join(root, 'dist', 'wasm', `${build}.wasm`));
-  const rows = KERNELS.filter(({ isa }) => build === 'relaxed' || isa === 'simd128');
+const BUILDS = ['simd128', 'relaxed', 'simd128-threads', 'relaxed-threads'];
+const bytesOf = (build: string): Buffer<ArrayBuffer> => readFileSync(join(root, 'dist', 'wasm', `${build}.wasm`));
+
+it('all modules together stay below 200 KB', () => {
+  expect(BUILDS.reduce((sum, build) => sum + bytesOf(build).length, 0)).toBeLessThan(200e3);
+});
+
+/** The relaxed builds hold plain kernels where there is no relaxed one. */
+describe.each(BUILDS)('%s.wasm', (build) => {
+  const bytes = bytesOf(build);
+  const shared = build.endsWith('-threads');
+  const relaxed = build.startsWith('relaxed');
+  const hasRelaxed = (op: string): boolean => KERNELS.some((row) => row.op === op && row.isa !== 'simd128');
+  const rows = KERNELS.filter(({ isa, op }) => (relaxed && hasRelaxed(op) ? isa !== 'simd128' : isa === 'simd128'));
   const valid = WebAssembly.validate(bytes);
 
   it.skipIf(!valid)('exports exactly the kernels of the manifest', () => {
@@ -21,7 +31,7 @@ describe.each(['simd128', 'relaxed'])('%s.wasm', (build) => {
   it.skipIf(!valid)('kernels take the arguments that the contract states', () => {
     const module = new WebAssembly.Module(bytes);
     expect(WebAssembly.Module.imports(module).map(({ module: from, name }) => `${from}.${name}`)).toEqual(['env.memory']);
-    const { exports } = new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 16 }) } });
+    const { exports } = new WebAssembly.Instance(module, { env: { memory: new WebAssembly.Memory({ initial: 16, maximum: 16, shared }) } });
     const arity = (kernel: unknown): number | null => (typeof kernel === 'function' ? kernel.length : null);
     expect(rows.map(({ name }) => [name, arity(exports[name])])).toEqual(rows.map(({ name, op }) => [name, contract.get(op)]));
   });

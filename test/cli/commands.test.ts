@@ -145,11 +145,15 @@ describe('tetrad bench', () => {
 });
 
 describe('--threads', () => {
-  it('of more than this version has gives the rows of one thread, and says so once', async () => {
-    const { code, out, err } = await cli(['bench', '-p', '2', '-n', '0', '-t', '1,2,4', '-r', '1', '-o', 'json']);
-    expect(JSON.parse(out).map((row: { n_threads: number }) => row.n_threads)).toEqual([1]);
-    expect(err).toBe('Note: this version runs on 1 thread, not on 2 or 4\n');
+  it('where memory cannot be shared gives the rows of one thread, and says so once for each count', async () => {
+    const { code, out, err } = await cli(['bench', '-p', '2', '-n', '0', '-t', '1,2,4,2', '-r', '1', '-o', 'json']);
+    expect(JSON.parse(out).map((row: { n_threads: number }) => row.n_threads)).toEqual([1, 1, 1, 1]);
+    expect(err).toBe([2, 4].map((threads) => `Note: Running on 1 thread instead of ${threads}: memory cannot be shared here\n`).join(''));
     expect(code).toBe(0);
+  });
+
+  it.each(['0', '-1', '1.5', '65', 'many'])('refuses %j', async (threads) => {
+    for (const args of [['run', 'hi', `--threads=${threads}`], ['bench', `-t=${threads}`]]) expect((await cli(args)).code, args[0]).toBe(2);
   });
 
   it('leaves the answer of run as it is', async () => {

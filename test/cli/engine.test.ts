@@ -9,8 +9,8 @@ import { tinyFolder } from '../support/tiny.ts';
 import { cli } from './harness.ts';
 
 const main = fileURLToPath(new URL('../../src/surfaces/cli/main.ts', import.meta.url));
-/** Node runs TypeScript as it is from 22.18 on. */
-const stripsTypes = 'typescript' in process.features && process.features.typescript !== false;
+
+import { stripsTypes } from '../support/node.ts';
 
 const source = tinyFolder('llama3');
 let folder: string;

@@ -2,13 +2,13 @@ import { Readable, Writable } from 'node:stream';
 import { run } from '@stricli/core';
 import { openReference } from '../../src/backends/reference/index.ts';
 import { TetradError } from '../../src/core/errors.ts';
-import { KV4, kvFormat } from '../../src/formats/number-format.ts';
+import { KV4 } from '../../src/formats/number-format.ts';
 import { Model } from '../../src/generate/model.ts';
 import { withOverrides } from '../../src/quantize/overrides.ts';
 import { recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
-import { createDecoder } from '../../src/runtime/decoder.ts';
 import { estimate } from '../../src/runtime/estimate.ts';
+import { decoderOf, threadsOf } from '../../src/surfaces/loader.ts';
 import { tetrad } from '../../src/surfaces/cli/app.ts';
 import type { CliContext, Input } from '../../src/surfaces/cli/context.ts';
 import type { Engine } from '../../src/surfaces/cli/engine.ts';
@@ -54,9 +54,10 @@ export function tinyEngine(calls: Calls, text = 'Hello'): Engine {
       calls.opened.push({ source, recipe: options.recipe, kv: options.kv });
       return quantize(tinyStore(), withOverrides(recipe(options.recipe ?? 'w4a8'), options.set ?? []), options);
     },
-    decoder: (image, options) => createDecoder(image, openReference, { ...options, context: options.context ?? 128, kv: kvFormat(options.kv ?? 4) }),
-    load: async (source) => {
+    decoder: (image, options) => decoderOf(image, { context: 128, kv: 4, ...options, threads: threadsOf(options, null), open: openReference }),
+    load: async (source, options) => {
       found(source);
+      threadsOf(options, null);
       const tokenizer = source === 'base' ? byteTokenizer({ chatTemplate: null }) : byteTokenizer();
       const tokens = new FakeModel(BYTE_VOCAB, 512, script);
       const forward = tokens.forward.bind(tokens);
@@ -74,7 +75,7 @@ export function tinyEngine(calls: Calls, text = 'Hello'): Engine {
       return image.manifest;
     },
     kernels: async () => ({
-      paths: [{ isa: 'relaxed-i32', fault: 'wrong result at output 3', gmacs: 0 }, { isa: 'simd128', fault: null, gmacs: 12.34 }], chosen: 'simd128',
+      paths: [{ isa: 'relaxed-i32', fault: 'wrong result at output 3', gmacs: 0 }, { isa: 'simd128', fault: null, gmacs: 12.34 }], chosen: 'simd128', threads: 2,
     }),
   };
   return engine;

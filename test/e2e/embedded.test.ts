@@ -3,10 +3,11 @@ import { readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { selfTest } from '../../src/backends/wasm/self-test.ts';
-import { EMBEDDED, load, opener } from '../../src/surfaces/adapters/node.ts';
+import { EMBEDDED, load, opener, platformOf } from '../../src/surfaces/adapters/node.ts';
 import { openLocal } from '../../src/surfaces/adapters/local-models.ts';
 import { decoderOf, estimateOf } from '../../src/surfaces/loader.ts';
 import { testModules } from '../support/modules.ts';
+import { stripsTypes } from '../support/node.ts';
 
 /** The logits' digest that every engine and path must give (`npm run digests` compares Node versions). */
 const LOGITS_SHA256 = '9bc22e69724aaaf82a17da00b6335ac61ab8409f45ee72f690527b8bd5c113cf';
@@ -18,6 +19,16 @@ describe('the embedded model', () => {
     const decoder = await decoderOf(await openLocal(EMBEDDED, { open }), { open, context: 128 });
     const logits = decoder.forward(Array.from({ length: 64 }, (_, i) => (i * 7919 + 13) % 49152));
     expect(createHash('sha256').update(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength)).digest('hex')).toBe(LOGITS_SHA256);
+  });
+
+  it.skipIf(!stripsTypes).each([2, 3])('gives the same bytes on %i threads', async (threads) => {
+    const platform = await platformOf({ threads });
+    await using decoder = await decoderOf(await openLocal(EMBEDDED, platform), { ...platform, context: 128 });
+    const logits = decoder.forward(Array.from({ length: 64 }, (_, i) => (i * 7919 + 13) % 49152));
+    expect(decoder.threads).toBe(threads);
+    expect(createHash('sha256').update(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength).slice()).digest('hex')).toBe(LOGITS_SHA256);
+    const all = estimateOf(decoder.manifest, { context: 128 }, threads);
+    expect(all.total).toBe(decoder.backend.memory.buffer.byteLength);
   });
 
   it('takes at most 84 MB on disk, and with 2,048 tokens of context what estimate() says: below 112 MB', async () => {

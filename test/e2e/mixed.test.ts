@@ -10,6 +10,7 @@ import { quantize } from '../../src/quantize/run.ts';
 import { BoundLinear } from '../../src/runtime/bound-linear.ts';
 import { createDecoder } from '../../src/runtime/decoder.ts';
 import { layoutMemory, quantSegments } from '../../src/runtime/layout.ts';
+import { Solo } from '../../src/runtime/team.ts';
 import { imageBytes, intsAt, linearValues } from '../support/image.ts';
 import { lcg } from '../support/linear.ts';
 import { allLogits, largestDifference } from '../support/logits.ts';
@@ -62,7 +63,7 @@ describe('recipe w4ax', () => {
       const random = lcg(11);
       const x = Float32Array.from({ length: linear.cols }, () => (random() * 2 - 1) * (random() < 0.05 ? 30 : 1));
       backend.memory.f32.set(x, layout.gateUp >>> 2);
-      const bound = new BoundLinear(backend, layout, name, linear);
+      const bound = new BoundLinear(backend, layout, new Solo(), name, linear);
       bound.from(layout.gateUp, padded(linear.cols), 1);
       bound.multiply(layout.logits, padded(linear.rows), 1, 0);
       const y = unpermuted(linear, order, weights, x);

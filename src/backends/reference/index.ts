@@ -26,5 +26,5 @@ export function referenceKernels(memory: LinearMemory): Kernels {
 /** The definition of every result: plain TypeScript, one rounded operation at a time. Thousands of times slower than the kernels. */
 export function openReference(bytes: number): Backend {
   const memory = viewsOf(new ArrayBuffer(ceilTo(bytes, MEMORY_PAGE)));
-  return { name: 'reference', path: 'scalar', memory, kernels: referenceKernels(memory) };
+  return { name: 'reference', path: 'scalar', memory, kernels: referenceKernels(memory), handle: null };
 }

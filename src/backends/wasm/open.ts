@@ -10,6 +10,8 @@ export interface WasmModules {
   readonly simd128: WebAssembly.Module;
   /** null where the engine cannot compile relaxed SIMD. */
   readonly relaxed: WebAssembly.Module | null;
+  /** The modules import memory that threads share. */
+  readonly shared?: boolean | undefined;
 }
 
 /** 4 GiB. */
@@ -22,17 +24,32 @@ function moduleFor(modules: WasmModules, isa: Isa): WebAssembly.Module {
   return module;
 }
 
+/** What another thread needs of a backend: all of it can be posted to a worker. */
+interface WasmHandle {
+  readonly module: WebAssembly.Module;
+  readonly isa: Isa;
+  readonly memory: WebAssembly.Memory;
+}
+
+/** Kernels over memory that another thread's backend allocated; `handle` is that backend's. */
+export function attachWasm(handle: unknown): Backend {
+  const { module, isa, memory } = handle as WasmHandle;
+  const { exports } = instantiateSync<Record<string, unknown>>(module, { env: { memory } });
+  const kernels = Object.fromEntries(OPS.map((op) => [op, exports[select(op, isa)]])) as unknown;
+  const { buffer } = memory;
+  return { name: 'wasm', path: isa, memory: viewsOf(buffer), kernels: kernels as Kernels, handle: buffer instanceof ArrayBuffer ? null : handle };
+}
+
 /** Opens the kernels of one path over fresh memory of at least `bytes` bytes. */
 export function openWasm(modules: WasmModules, isa: Isa, bytes: number): Backend {
   const pages = Math.ceil(bytes / MEMORY_PAGE);
   if (pages > MOST_PAGES) throw new TetradError('out_of_memory', `Cannot allocate memory: ${bytes} bytes needed, WebAssembly addresses 4 GiB`);
+  const module = moduleFor(modules, isa);
   let memory: WebAssembly.Memory;
   try {
-    memory = new WebAssembly.Memory({ initial: pages });
+    memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: modules.shared === true });
   } catch (cause) {
     throw new TetradError('out_of_memory', `Cannot allocate memory: the engine refused ${bytes} bytes`, { cause });
   }
-  const { exports } = instantiateSync<Record<string, unknown>>(moduleFor(modules, isa), { env: { memory } });
-  const kernels = Object.fromEntries(OPS.map((op) => [op, exports[select(op, isa)]])) as unknown;
-  return { name: 'wasm', path: isa, memory: viewsOf(memory.buffer as ArrayBuffer), kernels: kernels as Kernels };
+  return attachWasm({ module, isa, memory } satisfies WasmHandle);
 }

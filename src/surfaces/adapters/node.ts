@@ -7,8 +7,9 @@ import type { Model } from '../../generate/model.ts';
 import type { ModelImage } from '../../models/image.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
 import type { RecipeOptions } from '../checkpoint.ts';
-import { estimateOf, modelOf, type MemoryOptions } from '../loader.ts';
+import { estimateOf, modelOf, threadsOf, type Platform, type MemoryOptions } from '../loader.ts';
 import { EMBEDDED, openLocal } from './local-models.ts';
+import { threadHost } from './node-threads.ts';
 
 export { EMBEDDED } from './local-models.ts';
 
@@ -16,16 +17,34 @@ const now = (): number => performance.now();
 const resolve = createRequire(import.meta.url).resolve;
 const compile = async (name: string): Promise<WebAssembly.Module> => WebAssembly.compile(new Uint8Array(await readFile(resolve(`tetrad/wasm/${name}.wasm`))));
 
-let modules: Promise<WasmModules> | undefined;
+const compiled = new Map<boolean, Promise<WasmModules>>();
 
-/** The kernel modules, compiled once per process; without the relaxed one where Node has no relaxed SIMD. */
-export const kernelModules = (): Promise<WasmModules> =>
-  (modules ??= Promise.all([compile('simd128'), compile('relaxed').catch(() => null)]).then(([simd128, relaxed]) => ({ simd128, relaxed })));
+async function compileModules(shared: boolean): Promise<WasmModules> {
+  const suffix = shared ? '-threads' : '';
+  const [simd128, relaxed] = await Promise.all([compile(`simd128${suffix}`), compile(`relaxed${suffix}`).catch(() => null)]);
+  return { simd128, relaxed, shared };
+}
+
+/** The kernel modules, over shared memory or not, compiled once per process; without the relaxed one where Node has no relaxed SIMD. */
+export function kernelModules(shared = false): Promise<WasmModules> {
+  const known = compiled.get(shared) ?? compileModules(shared);
+  compiled.set(shared, known);
+  return known;
+}
+
+type Path = BackendOptions['path'];
 
 /** Opens kernels: the fastest path that passes the self-test, unless one is named. */
-export const opener = async (path?: BackendOptions['path']): Promise<OpenBackend> => backendOpener({ modules: await kernelModules(), path, now });
+export const opener = async (path?: Path): Promise<OpenBackend> => backendOpener({ modules: await kernelModules(), path, now });
 
-export type LoadOptions = RecipeOptions & MemoryOptions & { readonly path?: BackendOptions['path'] };
+/** Kernels and threads for a model. The scalar kernels run on one. */
+export async function platformOf(options: MemoryOptions & { readonly path?: Path }): Promise<Platform> {
+  const host = options.path === 'reference' ? null : threadHost;
+  const threads = threadsOf(options, host);
+  return { open: backendOpener({ modules: await kernelModules(threads > 1), path: options.path, now }), threads, host };
+}
+
+export type LoadOptions = RecipeOptions & MemoryOptions & { readonly path?: Path };
 
 const imageOf = async (source: string | URL | ModelImage, open: OpenBackend, options: LoadOptions): Promise<ModelImage> =>
   typeof source === 'string' || source instanceof URL ? openLocal(source instanceof URL ? fileURLToPath(source) : source, { ...options, open }) : source;
@@ -34,13 +53,14 @@ const imageOf = async (source: string | URL | ModelImage, open: OpenBackend, opt
  * Loads a model: a container directory, a `.gguf` file, a directory of safetensors (packed by `recipe` on the way), or an image. Default: the embedded one.
  */
 export async function load(source: string | URL | ModelImage = EMBEDDED, options: LoadOptions = {}): Promise<Model<Estimate>> {
-  const open = await opener(options.path);
-  const image = await imageOf(source, open, options);
-  return modelOf(image, { ...options, open, now }).finally(() => image.close());
+  const platform = await platformOf(options);
+  const image = await imageOf(source, platform.open, options);
+  return modelOf(image, { ...options, ...platform, now }).finally(() => image.close());
 }
 
 /** Bytes that `load` with the same arguments will need; reads headers only, but calibrates where the recipe does. */
 export async function estimate(source: string | URL | ModelImage = EMBEDDED, options: LoadOptions = {}): Promise<Estimate> {
-  const image = await imageOf(source, await opener(options.path), options);
-  return Promise.resolve(estimateOf(image.manifest, options)).finally(() => image.close());
+  const { open, threads } = await platformOf(options);
+  const image = await imageOf(source, open, options);
+  return Promise.resolve(estimateOf(image.manifest, options, threads)).finally(() => image.close());
 }

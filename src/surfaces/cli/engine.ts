@@ -7,7 +7,7 @@ import type { ModelConfig } from '../../models/config.ts';
 import type { Manifest, ModelImage } from '../../models/image.ts';
 import type { Decoder } from '../../runtime/decoder.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
-import { EMBEDDED, kernelModules, load, opener } from '../adapters/node.ts';
+import { EMBEDDED, kernelModules, load, opener, platformOf } from '../adapters/node.ts';
 import type { RecipeOptions } from '../checkpoint.ts';
 import { decoderOf, estimateOf, type MemoryOptions } from '../loader.ts';
 import { openHeaders, openLocal } from '../adapters/local-models.ts';
@@ -34,8 +34,8 @@ export interface Engine {
   load(source: string | null, options: OpenOptions & MemoryOptions): Promise<Model>;
   /** Packs a checkpoint into a container; whatever fails leaves nothing behind. */
   pack(source: string, directory: string, options: OpenOptions): Promise<Manifest>;
-  /** What each kernel path does on this machine, and the one that is taken. */
-  kernels(): Promise<{ readonly paths: readonly PathReport[]; readonly chosen: string }>;
+  /** What each kernel path does on this machine, the one that is taken, and the threads that `auto` gives. */
+  kernels(): Promise<{ readonly paths: readonly PathReport[]; readonly chosen: string; readonly threads: number }>;
 }
 
 /** A name stays as it is; a path of a JSON file becomes the recipe in it. */
@@ -58,14 +58,16 @@ async function openImage(source: string | null, options: OpenOptions): Promise<M
 /** The library itself. */
 export const engine: Engine = {
   openImage,
-  decoder: async (image, options) => decoderOf(image, { ...options, open: await opener() }),
+  decoder: async (image, options) => decoderOf(image, { ...options, ...(await platformOf(options)) }),
   load: async (source, options) => load(source ?? EMBEDDED, { ...options, recipe: await recipeFrom(options.recipe) }),
   async describe(source, signal) {
     const headers = await openHeaders(source ?? EMBEDDED, signal);
     if ('image' in headers) {
       const { manifest } = headers.image;
       await headers.image.close();
-      return { config: manifest.config, tokenizer: manifest.tokenizer, provenance: manifest.provenance, container: { manifest, estimate: estimateOf(manifest) } };
+      const { threads } = await platformOf({});
+      const container = { manifest, estimate: estimateOf(manifest, {}, threads) };
+      return { config: manifest.config, tokenizer: manifest.tokenizer, provenance: manifest.provenance, container };
     }
     const { config, tokenizer, provenance } = headers.store;
     await headers.store.close();
@@ -74,6 +76,6 @@ export const engine: Engine = {
   pack: async (source, directory, options) => quantize(source, directory, { ...options, recipe: await recipeFrom(options.recipe) }),
   async kernels() {
     const paths = selfTest(await kernelModules(), () => performance.now());
-    return { paths, chosen: bestPath(paths) };
+    return { paths, chosen: bestPath(paths), threads: (await platformOf({})).threads };
   },
 };

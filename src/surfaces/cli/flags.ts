@@ -1,5 +1,6 @@
 import type { FlagParametersForType } from '@stricli/core';
 import type { GenerateOptions } from '../../generate/model.ts';
+import { MOST_THREADS } from '../../runtime/team.ts';
 import type { ChatMessage } from '../../tokenizer/chat-template.ts';
 import type { CliContext } from './context.ts';
 import { integerIn, integerOrAuto, kvBits, numberIn } from './parse.ts';
@@ -42,7 +43,7 @@ export const generationFlags: FlagParametersForType<GenerationFlags, CliContext>
 };
 
 export const modelFlags: FlagParametersForType<ModelFlags, CliContext> = {
-  threads: { kind: 'parsed', parse: integerOrAuto(1, 256), optional: true, placeholder: 'N', brief: 'Threads, or auto' },
+  threads: { kind: 'parsed', parse: integerOrAuto(1, MOST_THREADS), optional: true, placeholder: 'N', brief: 'Threads; default auto: physical cores, at most 8' },
   kv: { kind: 'parsed', parse: kvBits, optional: true, placeholder: '4|8|32', brief: 'Bits of the KV cache' },
   context: { kind: 'parsed', parse: integerIn(1, 2 ** 24), optional: true, placeholder: 'N', brief: 'Tokens that the KV cache holds' },
   recipe: { kind: 'parsed', parse: text, optional: true, placeholder: 'NAME|FILE', brief: 'How a checkpoint is quantised when it is opened' },

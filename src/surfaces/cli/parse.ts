@@ -39,8 +39,8 @@ export function kvBits(text: string): 4 | 8 | 32 {
 const MOST_VALUES = 1000;
 
 /** llama-bench's lists: `1,2,4`, ranges `first-last`, `first-last+step` and `first-last*factor`. */
-export function integerList(least: number): (text: string) => readonly number[] {
-  const integer = integerIn(least);
+export function integerList(least: number, most?: number): (text: string) => readonly number[] {
+  const integer = integerIn(least, most);
   return (text) => {
     const values = text.split(',').flatMap((item) => {
       const range = /^(\d+)-(\d+)(?:([+*])(\d+))?$/.exec(item);

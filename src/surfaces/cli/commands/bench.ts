@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { buildCommand } from '@stricli/core';
 import { PAGE } from '../../../formats/descriptor.ts';
 import type { Decoder } from '../../../runtime/decoder.ts';
+import { MOST_THREADS } from '../../../runtime/team.ts';
 import { benchTests, contextNeeded, runBench, type BenchTest } from '../bench-run.ts';
 import { benchHead, benchLine, timing, type BenchRow } from '../bench-rows.ts';
 import { jsonLine, type CliContext } from '../context.ts';
@@ -10,15 +11,16 @@ import { UsageError } from '../exit.ts';
 import { jsonFlag, modelArgument, modelFlags, type JsonFlag, type ModelFlags } from '../flags.ts';
 import { modelSize } from '../format.ts';
 import { formats, parameterCount } from '../model-facts.ts';
+import type { MemoryOptions } from '../../loader.ts';
 import { withProgress } from '../open.ts';
 import { integerIn, integerList } from '../parse.ts';
-import { usableThreads } from '../threads.ts';
+import { notes } from '../threads.ts';
 
 interface Flags extends Pick<ModelFlags, 'kv' | 'recipe'>, JsonFlag {
   readonly prompt: readonly number[];
   readonly gen: readonly number[];
   readonly depth: readonly number[];
-  readonly threads: readonly number[];
+  readonly threads?: readonly number[];
   readonly repetitions: number;
   readonly output: 'md' | 'json';
 }
@@ -38,12 +40,15 @@ function modelFields(decoder: Decoder, source: string | null, kv: 4 | 8 | 32) {
   };
 }
 
-async function openDecoder(context: CliContext, source: string | null, flags: Flags, threads: number, tests: readonly BenchTest[]): Promise<Decoder> {
+/** Of a decoder, and who hears about it. */
+type Threads = Pick<MemoryOptions, 'threads' | 'onNote'>;
+
+async function openDecoder(context: CliContext, source: string | null, flags: Flags, threads: Threads, tests: readonly BenchTest[]): Promise<Decoder> {
   const engine = await context.engine();
   return withProgress(context, async (options) => {
     const image = await engine.openImage(source, { ...options, recipe: flags.recipe, kv: flags.kv });
     try {
-      return await engine.decoder(image, { ...options, context: contextNeeded(tests), kv: flags.kv, threads });
+      return await engine.decoder(image, { ...options, context: contextNeeded(tests), kv: flags.kv, ...threads });
     } finally {
       await image.close();
     }
@@ -57,15 +62,16 @@ async function bench(this: CliContext, flags: Flags, model?: string): Promise<vo
   const tests = benchTests(flags.prompt, flags.gen, flags.depth);
   if (tests.length === 0) throw new UsageError('there is nothing to measure: -p or -n above 0 is needed');
   const rows: BenchRow[] = [];
-  for (const [i, threads] of usableThreads(this, flags.threads).entries()) {
-    const decoder = await openDecoder(this, source, flags, threads, tests);
+  const onNote = notes(this);
+  for (const [i, threads] of (flags.threads ?? ['auto' as const]).entries()) {
+    await using decoder = await openDecoder(this, source, flags, { threads, onNote }, tests);
     if (!json && i === 0) stdout.write(benchHead());
     const fields = modelFields(decoder, source, flags.kv ?? decoder.manifest.kv.bits);
     for (const test of tests) {
       const test_time = new Date().toISOString();
       const samples = await runBench(decoder, test, flags.repetitions, this.now, this.signal);
       const { prompt: n_prompt, gen: n_gen, depth: n_depth } = test;
-      const row: BenchRow = { ...fields, n_threads: threads, n_prompt, n_gen, n_depth, test_time, ...timing(n_prompt + n_gen, samples) };
+      const row: BenchRow = { ...fields, n_threads: decoder.threads, n_prompt, n_gen, n_depth, test_time, ...timing(n_prompt + n_gen, samples) };
       if (!json) stdout.write(benchLine(row));
       rows.push(row);
     }
@@ -80,7 +86,7 @@ export const benchCommand = buildCommand<Flags, [model?: string], CliContext>({
       prompt: { kind: 'parsed', parse: integerList(0), default: '512', placeholder: 'N', brief: 'Prompt tokens; lists 1,2,4 and ranges 1-8*2' },
       gen: { kind: 'parsed', parse: integerList(0), default: '128', placeholder: 'N', brief: 'Tokens to generate' },
       depth: { kind: 'parsed', parse: integerList(0), default: '0', placeholder: 'N', brief: 'Tokens already in the context' },
-      threads: { kind: 'parsed', parse: integerList(1), default: '1', placeholder: 'N', brief: 'Threads' },
+      threads: { kind: 'parsed', parse: integerList(1, MOST_THREADS), optional: true, placeholder: 'N', brief: 'Threads; default auto, as in run' },
       repetitions: { kind: 'parsed', parse: integerIn(1, 1000), default: '5', placeholder: 'N', brief: 'Timed runs of each test' },
       output: { kind: 'enum', values: ['md', 'json'], default: 'md', brief: 'Markdown or JSON' },
       kv: modelFlags.kv, recipe: modelFlags.recipe, ...jsonFlag,
@@ -90,7 +96,7 @@ export const benchCommand = buildCommand<Flags, [model?: string], CliContext>({
   },
   docs: {
     brief: 'Measure tokens per second',
-    customUsage: ['[MODEL] [-p 512] [-n 128] [-d 0] [-t 1] [-r 5] [-o md|json]'],
+    customUsage: ['[MODEL] [-p 512] [-n 128] [-d 0] [-t 1,2] [-r 5] [-o md|json]'],
     fullDescription: 'Prompt (pp) and generation (tg) speed in the fields of llama-bench. Tokenising and sampling are not timed; each test runs once to warm up.',
   },
 });

@@ -7,7 +7,7 @@ import { messageOf } from '../exit.ts';
 import { generationFlags, jsonFlag, modelArgument, modelFlags, type GenerationFlags, type JsonFlag, type ModelFlags } from '../flags.ts';
 import { withProgress } from '../open.ts';
 import { LineReader } from '../repl.ts';
-import { threadsOf } from '../threads.ts';
+import { notes } from '../threads.ts';
 
 interface Flags extends GenerationFlags, ModelFlags, JsonFlag {
   readonly verbose: boolean;
@@ -69,7 +69,7 @@ async function converse(context: CliContext, conversation: Conversation): Promis
 async function chat(this: CliContext, flags: Flags, source?: string): Promise<void> {
   const { load } = await this.engine();
   const start = this.now();
-  await using model = await withProgress(this, (options) => load(source ?? null, { ...flags, threads: threadsOf(this, flags), ...options }));
+  await using model = await withProgress(this, (options) => load(source ?? null, { ...flags, ...options, onNote: notes(this) }));
   if (model.tokenizer.data.chatTemplate === null) {
     throw new TetradError('no_template', `Cannot chat with ${source}: it has no chat template, needed is an instruct model; tetrad run continues text with any model`);
   }

@@ -28,6 +28,7 @@ async function info(this: CliContext, { json }: JsonFlag): Promise<void> {
   stdout.write(`Engine\n${pairs([
     ['engine', `Node.js ${engine.version}, V8 ${engine.v8}, ${engine.platform} ${engine.arch}`],
     ['processor', `${machine.processor}, ${machine.parallelism} threads`], ['memory', bytes(machine.memory)],
+    ['threads', `${kernels.threads} unless said otherwise`],
     ['features', `SIMD ${yes(features.simd)}, relaxed SIMD ${yes(features.relaxedSimd)}, shared memory ${yes(features.sharedMemory)}`],
     ['limit', `${bytes(MODULE_LIMIT)} of memory for one model`],
   ])}\nKernels (self-test)\n${pairs(kernels.paths.map(({ isa, fault, gmacs }) => [isa, fault ?? `${gmacs.toFixed(1)} GMAC/s${isa === kernels.chosen ? ', chosen' : ''}`]))}`);

@@ -11,7 +11,7 @@ import { jsonLine, type CliContext } from '../context.ts';
 import { jsonFlag, modelArgument, modelFlags, type JsonFlag, type ModelFlags } from '../flags.ts';
 import { withProgress } from '../open.ts';
 import { integerIn } from '../parse.ts';
-import { threadsOf } from '../threads.ts';
+import { notes } from '../threads.ts';
 import { divergenceReport, finalEstimate, runningFigure, standardError } from '../ppl-lines.ts';
 
 interface Flags extends ModelFlags, JsonFlag {
@@ -28,13 +28,13 @@ async function readText(path: string): Promise<string> {
   });
 }
 
-async function openDecoder(context: CliContext, source: string | null, flags: ModelFlags, tokens: number): Promise<Decoder> {
+async function openDecoder(context: CliContext, source: string | null, flags: ModelFlags, tokens: number, onNote: (note: string) => void): Promise<Decoder> {
   const engine = await context.engine();
   return withProgress(context, async (options) => {
     const image = await engine.openImage(source, { ...options, recipe: flags.recipe, kv: flags.kv });
     try {
       const limit = Math.min(tokens, image.manifest.config.context);
-      return await engine.decoder(image, { ...options, context: limit, kv: flags.kv, threads: threadsOf(context, flags), allLogits: true });
+      return await engine.decoder(image, { ...options, context: limit, kv: flags.kv, threads: flags.threads, onNote, allLogits: true });
     } finally {
       await image.close();
     }
@@ -51,7 +51,8 @@ async function ppl(this: CliContext, flags: Flags, model?: string): Promise<void
   const { stdout, stderr } = this.process;
   const text = await readText(flags.file);
   const tokens = flags.context ?? DEFAULT_CONTEXT;
-  const decoder = await openDecoder(this, model ?? null, flags, tokens);
+  const onNote = notes(this);
+  await using decoder = await openDecoder(this, model ?? null, flags, tokens, onNote);
   const ids = tokenise(decoder, text);
   const own = evaluatorOf(decoder);
   const options: WindowOptions = { context: Math.min(tokens, decoder.context), windows: flags.windows, signal: this.signal };
@@ -65,7 +66,8 @@ async function ppl(this: CliContext, flags: Flags, model?: string): Promise<void
     stdout.write(flags.json ? jsonLine({ perplexity: result.perplexity, error, windows: result.windows, ...settings }) : finalEstimate(result.perplexity, error));
     return;
   }
-  const base = evaluatorOf(await openDecoder(this, flags.base, { ...flags, kv: 32, recipe: 'f32' }, tokens));
+  await using baseDecoder = await openDecoder(this, flags.base, { ...flags, kv: 32, recipe: 'f32' }, tokens, onNote);
+  const base = evaluatorOf(baseDecoder);
   const onWindow = ({ window }: { window: number }, [figure]: readonly Divergence[]): void => running({ window, perplexity: figure!.perplexity });
   const { basePerplexity, candidates: [figures] } = await compare(base, [own], ids, { ...options, onWindow });
   stderr.write('\n');

@@ -6,7 +6,7 @@ import { generateOptions, generationFlags, jsonFlag, modelArgument, modelFlags, 
 import { withProgress } from '../open.ts';
 import { promptFrom, runTarget } from '../prompt.ts';
 import { resultJson, statistics } from '../stats.ts';
-import { threadsOf } from '../threads.ts';
+import { notes } from '../threads.ts';
 
 interface Flags extends GenerationFlags, ModelFlags, JsonFlag {
   readonly raw: boolean;
@@ -26,7 +26,7 @@ async function run(this: CliContext, flags: Flags, first?: string, second?: stri
   const prompt = await promptFrom(target.prompt, this.stdin, () => readAll(this.stdin));
   const { load } = await this.engine();
   const start = this.now();
-  await using model = await withProgress(this, (options) => load(target.model, { ...flags, threads: threadsOf(this, flags), ...options }));
+  await using model = await withProgress(this, (options) => load(target.model, { ...flags, ...options, onNote: notes(this) }));
   const loadMs = this.now() - start;
   const output = generation(model, prompt, flags, this.signal);
   if (!flags.json) {

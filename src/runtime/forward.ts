@@ -1,0 +1,127 @@
+import type { Backend } from '../backends/backend.ts';
+import { PAGE } from '../formats/descriptor.ts';
+import { padded } from '../formats/layout.ts';
+import type { KvFormat } from '../formats/number-format.ts';
+import type { ModelConfig } from '../models/config.ts';
+import { BoundLinear } from './bound-linear.ts';
+import { KvCache } from './kv-cache.ts';
+import type { MemoryLayout, Plan } from './layout.ts';
+import { fillRopeTable } from './rope-table.ts';
+import type { Command, Team } from './team.ts';
+
+/** Sees the f32 input of every linear: rows [tokens, stride] of which the first `cols` count. Only f32 models keep them. */
+export type Tap = (site: string, rows: Float32Array, tokens: number, stride: number, cols: number) => void;
+
+interface Layer {
+  readonly attentionNorm: number;
+  readonly qkv: BoundLinear;
+  readonly o: BoundLinear;
+  readonly ffnNorm: number;
+  readonly gateUp: BoundLinear;
+  readonly down: BoundLinear;
+}
+
+/**
+ * The one forward pass: a Llama-family decoder over bound kernels, as one rank of a team runs it. Nothing is allocated or looked up per token.
+ * Rank 0 embeds the tokens and prepares the cache; then all ranks `run`, with five barriers a layer for short blocks and nine for long ones.
+ */
+export class Forward {
+  readonly kv: KvCache;
+  /** Set to observe inputs; see `Tap`. */
+  tap: Tap | null = null;
+  readonly #backend: Backend;
+  readonly #config: ModelConfig;
+  readonly #layout: MemoryLayout;
+  readonly #team: Team;
+  readonly #layers: readonly Layer[];
+  readonly #embed: BoundLinear;
+  readonly #output: BoundLinear;
+  readonly #norm: number;
+
+  constructor(plan: Plan, backend: Backend, layout: MemoryLayout, options: { readonly context: number; readonly kv: KvFormat }, team: Team) {
+    const { config } = plan;
+    this.#backend = backend;
+    this.#config = config;
+    this.#layout = layout;
+    this.#team = team;
+    const bind = (name: string): BoundLinear => new BoundLinear(backend, layout, team, name, plan.linears[name]!);
+    const vector = (name: string): number => layout.image + plan.vectors[name]!.offset;
+    this.#layers = Array.from({ length: config.layers }, (_, i) => ({
+      attentionNorm: vector(`layers.${i}.attn.norm`),
+      qkv: bind(`layers.${i}.attn.qkv`),
+      o: bind(`layers.${i}.attn.o`),
+      ffnNorm: vector(`layers.${i}.mlp.norm`),
+      gateUp: bind(`layers.${i}.mlp.gate_up`),
+      down: bind(`layers.${i}.mlp.down`),
+    }));
+    this.#output = bind('output');
+    this.#embed = plan.linears['embed'] ? bind('embed') : this.#output;
+    this.#norm = vector('norm');
+    this.kv = new KvCache(backend, layout, config, options.kv, options.context);
+    if (team.rank > 0) return;
+    const { headDim, rope } = config;
+    fillRopeTable(backend.memory.f32.subarray(layout.rope >>> 2, (layout.rope >>> 2) + options.context * headDim), rope, headDim, options.context);
+  }
+
+  /** Writes the embeddings of a block: rank 0, before all `run` it. */
+  embed(tokens: ArrayLike<number>): void {
+    const stride = padded(this.#config.hidden) * 4;
+    for (let t = 0; t < tokens.length; t++) this.#embed.lookUp(tokens[t]!, this.#layout.x + t * stride);
+  }
+
+  /** Runs a block, which does not cross a page; leaves the logits of its last `rows` tokens. */
+  run({ count, position, rows }: Command): void {
+    const { heads, kvHeads, headDim, hidden, ffn, normEps, vocab } = this.#config;
+    const l = this.#layout;
+    const xStride = padded(hidden);
+    const qkvStride = padded((heads + 2 * kvHeads) * headDim);
+    const attentionStride = padded(heads * headDim);
+    const gateUpStride = padded(2 * ffn);
+    for (let i = 0; i < this.#layers.length; i++) {
+      const layer = this.#layers[i]!;
+      layer.qkv.fromNorm(l.x, xStride, count, layer.attentionNorm, normEps);
+      this.#observe(layer.qkv, count);
+      layer.qkv.multiply(l.qkv, qkvStride, count, 0);
+      this.#attend(i, count, position, qkvStride, attentionStride);
+      layer.o.from(l.attention, attentionStride, count);
+      this.#observe(layer.o, count);
+      layer.o.multiply(l.x, xStride, count, 1);
+      layer.gateUp.fromNorm(l.x, xStride, count, layer.ffnNorm, normEps);
+      this.#observe(layer.gateUp, count);
+      layer.gateUp.multiply(l.gateUp, gateUpStride, count, 0);
+      layer.down.fromGateUp(l.gateUp, gateUpStride, count);
+      this.#observe(layer.down, count);
+      layer.down.multiply(l.x, xStride, count, 1);
+    }
+    this.#output.fromNorm(l.x + (count - rows) * xStride * 4, xStride, rows, this.#norm, normEps);
+    this.#observe(this.#output, rows);
+    this.#output.multiply(l.logits, padded(vocab), rows, 0);
+  }
+
+  /** RoPE, cache and attention, KV head by KV head: none needs another. */
+  #attend(layer: number, count: number, position: number, qkvStride: number, attentionStride: number): void {
+    const { heads, kvHeads, headDim } = this.#config;
+    const { kernels } = this.#backend;
+    const { qkv, rope } = this.#layout;
+    const team = this.#team;
+    const group = heads / kvHeads;
+    const table = rope + position * headDim * 4;
+    const [page, slot] = [Math.floor(position / PAGE), position % PAGE];
+    for (let more = team.deal(kvHeads); more; more = team.claim()) {
+      for (let head = team.from; head < team.to; head++) {
+        kernels.rope(qkv + head * group * headDim * 4, qkvStride, count, group, headDim, table);
+        kernels.rope(qkv + (heads + head) * headDim * 4, qkvStride, count, 1, headDim, table);
+        this.kv.append(layer, head, count, qkvStride, page, slot);
+        this.kv.attend(layer, head, count, qkvStride, attentionStride, page, slot);
+        team.beat();
+      }
+    }
+    team.barrier();
+  }
+
+  #observe(linear: BoundLinear, tokens: number): void {
+    if (!this.tap || !linear.values) return;
+    const { address, stride } = linear.values;
+    this.tap(linear.name, this.#backend.memory.f32.subarray(address >>> 2, (address >>> 2) + tokens * stride), tokens, stride, linear.cols);
+  }
+}
