@@ -146,7 +146,9 @@ export class Decoder {
       layer.qkv.multiply(l.qkv, qkvStride, count, 0);
       kernels.rope(l.qkv, qkvStride, count, heads + kvHeads, headDim, l.rope + this.#position * headDim * 4);
       this.#kv.append(i, count, qkvStride, page, slot);
-      this.#kv.attend(i, count, qkvStride, attentionStride, page, slot);
+      const units = this.#kv.units(count, page);
+      for (let unit = 0; unit < units; unit++) this.#kv.attend(unit, i, count, qkvStride, attentionStride, page, slot, l.attentionScratch);
+      this.#kv.merge(0, kvHeads, count, attentionStride, page);
       layer.o.from(l.attention, attentionStride, count);
       this.#observe(layer.o, count);
       layer.o.multiply(l.x, xStride, count, 1);

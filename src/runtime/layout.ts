@@ -1,4 +1,4 @@
-import { ATTENTION_SCRATCH, GEMM_SCRATCH } from '../backends/backend.ts';
+import { GEMM_SCRATCH } from '../backends/backend.ts';
 import { PAGE, SEGMENT_BYTES } from '../formats/descriptor.ts';
 import { keptPages, kvHeadBytes, openFormat } from '../formats/kv-layout.ts';
 import { padded } from '../formats/layout.ts';
@@ -6,6 +6,7 @@ import type { KvFormat } from '../formats/number-format.ts';
 import { inputShape } from '../kernels/segment.ts';
 import type { Linear, Manifest, Segment } from '../models/image.ts';
 import { Arena } from './arena.ts';
+import { partialsBytes, unitScratchBytes } from './attention-units.ts';
 
 export interface LayoutOptions {
   /** Tokens of KV cache. */
@@ -50,11 +51,8 @@ export interface MemoryLayout {
   /** f32 and i32 [PAGE, most blocks] */
   readonly scales: number;
   readonly sums: number;
-  /** f32 [PAGE, group, 2] */
-  readonly attentionState: number;
-  /** f32 [headDim, PAGE] and [PAGE, headDim] */
-  readonly keys: number;
-  readonly valueTile: number;
+  /** Partial results of attention (`attention-units.ts`). */
+  readonly attentionPartials: number;
   readonly gemmScratch: number;
   readonly attentionScratch: number;
   /** Bytes of all, and of each part. */
@@ -101,14 +99,12 @@ export function layoutMemory(manifest: Manifest, options: LayoutOptions): Memory
   const codes = arena.take(PAGE * widest);
   const scales = arena.take(PAGE * blocks * 4);
   const sums = arena.take(PAGE * blocks * 4);
-  const attentionState = arena.take(PAGE * (heads / kvHeads) * 8);
-  const keys = arena.take(PAGE * headDim * 4);
-  const valueTile = arena.take(PAGE * headDim * 4);
+  const attentionPartials = arena.take(partialsBytes(manifest.config, options.context));
   const gemmScratch = arena.take(GEMM_SCRATCH);
-  const attentionScratch = arena.take(ATTENTION_SCRATCH);
+  const attentionScratch = arena.take(unitScratchBytes(manifest.config));
 
   return {
-    image, tables, rope, kv, x, qkv, attention, gateUp, logits, values, codes, scales, sums, attentionState, keys, valueTile, gemmScratch, attentionScratch,
+    image, tables, rope, kv, x, qkv, attention, gateUp, logits, values, codes, scales, sums, attentionPartials, gemmScratch, attentionScratch,
     total: arena.end,
     parts: { weights: weightsEnd, tables: tablesEnd - weightsEnd, kv: kvEnd - tablesEnd, activations: arena.end - kvEnd },
   };
