@@ -1,5 +1,5 @@
 import { PAGE } from '../../src/formats/descriptor';
-import { advance, queryAt, softmax } from './attention_rows';
+import { CONSTANTS, advance, queryAt, softmax, writeConstants } from './attention_rows';
 
 /*
  * Attention over f32 pages (formulas and order of every sum: src/backends/reference/attention.ts). Both products are the same loop, a sum of
@@ -39,15 +39,16 @@ export function attention_f32_f32_f32_simd128(
   q: usize, qStride: i32, tokens: i32, group: i32, headDim: i32, scale: f32,
   page: usize, pages: i32, pageBytes: i32, visible: i32, out: usize, state: usize, fresh: i32, scratch: usize,
 ): void {
-  const bytes = <usize>headDim << 2;
+  const bytes = <usize>headDim << 2, scores = scratch + CONSTANTS;
+  writeConstants(scratch);
   for (let row = 0; row < tokens * group; row++, out += bytes, state += 8) {
     const from = queryAt(q, qStride, group, headDim, row);
     for (let p = 0; p < pages; p++) {
       const keys = page + <usize>(p * pageBytes), first = fresh != 0 && p == 0;
       const count = min(PAGE, visible + row / group - p * PAGE);
-      weightedRows(from, headDim, keys, 4 * PAGE, <usize>((count + 31) & -32) << 2, scratch, 0, true);
-      const decay = softmax(scratch, count, scale, state, first);
-      weightedRows(scratch, count, keys + bytes * PAGE, bytes, bytes, out, decay, first);
+      weightedRows(from, headDim, keys, 4 * PAGE, <usize>((count + 31) & -32) << 2, scores, 0, true);
+      const decay = softmax(scores, count, scale, state, first, scratch);
+      weightedRows(scores, count, keys + bytes * PAGE, bytes, bytes, out, decay, first);
     }
   }
 }

@@ -1,8 +1,8 @@
 import { PAGE } from '../../src/formats/descriptor';
 import { N0, N12, N4, N8 } from '../lib/literal';
-import { code4, inverseOf } from '../lib/quantise_vector';
+import { code4, inverseOf, scaleOf } from '../lib/quantise_vector';
 import { horizontalMax } from '../lib/reduce';
-import { advance, queryAt, rowsOf, softmax } from './attention_rows';
+import { CONSTANTS, advance, magnitudeBits, queryAt, round, rowsOf, softmax, writeConstants } from './attention_rows';
 
 /*
  * Attention over 8-bit pages by `i32x4.dot_i16x8_s` (formulas: src/backends/reference/attention-codes.ts; layout: src/formats/kv-layout.ts).
@@ -48,13 +48,13 @@ function tile<R>(
 }
 
 /** i16 codes of `bytes` / 4 values (a multiple of 8); the scale to `scale`. */
-function quantise(x: usize, bytes: usize, codes: usize, scale: usize): void {
+function quantise(x: usize, bytes: usize, codes: usize, scale: usize, constants: usize): void {
   let peaks = i32x4.splat(0);
-  for (let i: usize = 0; i < bytes; i += 16) peaks = i32x4.max_s(peaks, f32x4.abs(v128.load(x + i)));
-  const peak = horizontalMax(peaks), inverse = inverseOf(peak, LIMIT), limit = f32x4.splat(LIMIT);
-  store<f32>(scale, peak / LIMIT);
+  for (let i: usize = 0; i < bytes; i += 16) peaks = i32x4.max_s(peaks, v128.and(v128.load(x + i), magnitudeBits(constants)));
+  const peak = horizontalMax(peaks), inverse = inverseOf(peak, LIMIT), bias = round(constants);
+  store<f32>(scale, scaleOf(peak, LIMIT));
   for (let i: usize = 0; i < bytes; i += 32) {
-    v128.store(codes + (i >> 1), i16x8.narrow_i32x4_s(code4(v128.load(x + i), inverse, limit), code4(v128.load(x + i, 16), inverse, limit)));
+    v128.store(codes + (i >> 1), i16x8.narrow_i32x4_s(code4(v128.load(x + i), inverse, bias), code4(v128.load(x + i, 16), inverse, bias)));
   }
 }
 
@@ -65,24 +65,25 @@ function quantise(x: usize, bytes: usize, codes: usize, scale: usize): void {
   for (; p < end; p += 4, scales += 4) store<f32>(p, load<f32>(p) * load<f32>(scales));
 }
 
-/** R rows from `row` on over all pages. Scratch: scores [4][PAGE], scales of queries and of weights [4], decays [4], codes of weights [4][PAGE] and of queries. */
+/** R rows from `row` on over all pages. Scratch: constants, scores [4][PAGE], scales of queries and of weights [4], decays [4], codes of weights [4][PAGE] and of queries. */
 function block<R>(
   q: usize, qStride: i32, row: i32, group: i32, headDim: i32, scale: f32,
   page: usize, pages: i32, pageBytes: i32, visible: i32, out: usize, state: usize, fresh: bool, scratch: usize,
 ): void {
-  const bytes = <usize>headDim << 2, part = <usize>headDim * PAGE, queryScales = scratch + 16 * PAGE, scales = queryScales + 16, decays = scales + 16;
+  const bytes = <usize>headDim << 2, part = <usize>headDim * PAGE, scores = scratch + CONSTANTS;
+  const queryScales = scores + 16 * PAGE, scales = queryScales + 16, decays = scales + 16;
   const weights = decays + 16, queries = weights + 8 * PAGE;
   for (let r: usize = 0; r < <usize>rowsOf<R>(); r++) {
-    quantise(queryAt(q, qStride, group, headDim, row + <i32>r), bytes, queries + r * (bytes >> 1), queryScales + 4 * r);
+    quantise(queryAt(q, qStride, group, headDim, row + <i32>r), bytes, queries + r * (bytes >> 1), queryScales + 4 * r, scratch);
   }
   for (let p = 0; p < pages; p++, page += <usize>pageBytes, visible -= PAGE) {
     const columns = page + 2 * part, most = min(PAGE, visible + (row + rowsOf<R>() - 1) / group), first = fresh && p == 0;
-    tile<R>(page, bytes, headDim >> 1, (most + 7) & -8, queries, bytes >> 1, queryScales, columns, scratch, 4 * PAGE, decays, true);
+    tile<R>(page, bytes, headDim >> 1, (most + 7) & -8, queries, bytes >> 1, queryScales, columns, scores, 4 * PAGE, decays, true);
     for (let r: usize = 0; r < <usize>rowsOf<R>(); r++) {
-      const scores = scratch + 4 * PAGE * r, count = min(PAGE, visible + (row + <i32>r) / group);
-      store<f32>(decays + 4 * r, softmax(scores, count, scale, state + 8 * r, first));
-      foldScales(scores, count, columns + 4 * PAGE);
-      quantise(scores, 4 * PAGE, weights + 2 * PAGE * r, scales + 4 * r);
+      const own = scores + 4 * PAGE * r, count = min(PAGE, visible + (row + <i32>r) / group);
+      store<f32>(decays + 4 * r, softmax(own, count, scale, state + 8 * r, first, scratch));
+      foldScales(own, count, columns + 4 * PAGE);
+      quantise(own, 4 * PAGE, weights + 2 * PAGE * r, scales + 4 * r, scratch);
     }
     tile<R>(page + part, 4 * PAGE, (most + 1) >> 1, headDim, weights, 2 * PAGE, scales, 0, out, bytes, decays, first);
   }
@@ -94,6 +95,7 @@ export function attention_f32_i8h_f32_simd128(
   page: usize, pages: i32, pageBytes: i32, visible: i32, out: usize, state: usize, fresh: i32, scratch: usize,
 ): void {
   const first = fresh != 0, step = 16 * <usize>headDim;
+  writeConstants(scratch);
   let row = 0;
   for (const last = tokens * group - 4; row <= last; row += 4, out += step, state += 32) {
     block<N12>(q, qStride, row, group, headDim, scale, page, pages, pageBytes, visible, out, state, first, scratch);

@@ -4,8 +4,7 @@ import { N0, N12, N4, N8 } from '../lib/literal';
 
 /*
  * A full 8-bit page to 4 bits (layouts: src/formats/kv-layout.ts; formulas: src/backends/reference/kv-close.ts). Both parts of a page are matrices whose
- * groups run along rows: keys [64 tokens][D channels] with a scale per row, values [D channels][64 tokens] with a scale per column. 4 columns go
- * together, and with them the rows of the low nibbles and those of the high ones.
+ * groups run along rows: keys [64 tokens][D channels] with a scale per row, values [D channels][64 tokens] with a scale per column. 4 columns go together.
  */
 
 /** Four rows of column C / 4 of the 4 columns at `codes`. */
@@ -97,45 +96,37 @@ function settle(codes: usize, across: usize, vectors: i32, rows: usize, columns:
 }
 
 /**
- * Two groups of `vectors` times 4 rows, or one as one half beside the other where they are `joined`, of 4 columns. 8-bit codes: `far` bytes from the
- * low rows to the high ones, `across` between vectors; scales per row (the high ones 128 bytes on) or per column. Scales and minima of the high
- * group lie `next` bytes behind those of the low one.
+ * A group of 8 * `vectors` rows of 4 columns. 8-bit vectors lie `across` bytes apart, packed ones `toAcross`; scales are per row, or per column where
+ * there are `columns`.
  */
-function closePair(
-  codes: usize, far: usize, across: usize, vectors: i32, rows: usize, columns: usize, joined: bool,
-  to: usize, toAcross: usize, scales: usize, minima: usize, next: usize,
+function closeGroup(
+  codes: usize, across: usize, vectors: i32, rows: usize, columns: usize, to: usize, toAcross: usize, scales: usize, minima: usize,
 ): void {
-  const highRows = rows + 2 * PAGE;
-  if (joined) {
-    settle(codes, across, 2 * vectors, rows, columns, scales, minima);
-    next = 0;
-  } else {
-    settle(codes, across, vectors, rows, columns, scales, minima);
-    settle(codes + far, across, vectors, highRows, columns, scales + next, minima + next);
-  }
-  const lowMinimum = loadF16x4(minima), lowInverse = inverses(scales), highMinimum = loadF16x4(minima + next), highInverse = inverses(scales + next);
-  for (let i: usize = 0; vectors > 0; vectors--, i += 16, codes += across, to += toAcross) {
-    const low = code4(codes, rows + i, columns, lowMinimum, lowInverse);
-    v128.store(to, v128.or(low, i32x4.shl(code4(codes + far, highRows + i, columns, highMinimum, highInverse), 4)));
+  settle(codes, across, 2 * vectors, rows, columns, scales, minima);
+  const minimum = loadF16x4(minima), inverse = inverses(scales);
+  for (; vectors > 0; vectors--, rows += 32, codes += 2 * across, to += toAcross) {
+    const high = code4(codes + across, rows + 16, columns, minimum, inverse);
+    v128.store(to, v128.or(code4(codes, rows, columns, minimum, inverse), i32x4.shl(high, 4)));
   }
 }
 
 export function kv_close_i8h_u4_simd128(page8: usize, page4: usize, kvHeads: i32, headDim: i32, keyGroup: i32, valueGroup: i32): void {
-  const row = <usize>headDim, half = headDim >> 1, groups = (half + valueGroup - 1) / valueGroup, joined = keyGroup == PAGE;
-  const depth = (row + 15) & -16, keySide = 2 * row * <usize>(PAGE / keyGroup), valueSide = <usize>(4 * PAGE * groups);
+  const row = <usize>headDim, depth = (row + 15) & -16, keySide = 2 * row * <usize>(PAGE / keyGroup);
+  const valueSide = <usize>(2 * PAGE * ((headDim + valueGroup - 1) / valueGroup));
   for (let head = 0; head < kvHeads; head++) {
     const rowScales = page8 + 2 * row * PAGE;
     const values8 = page8 + row * PAGE, values4 = page4 + depth * (PAGE / 2), keyScales = values4 + row * (PAGE / 2), valueScales = keyScales + 2 * keySide;
     for (let c: usize = 0; c < row; c += 4) {
-      const at = keyScales + 2 * c;
-      closePair(page8 + 4 * c, row * (PAGE / 2), 4 * row, PAGE / 8, rowScales, 0, joined, page4 + 4 * c, 4 * depth, at, at + keySide, 2 * row);
+      for (let t = 0, at = keyScales + 2 * c; t < PAGE; t += keyGroup, at += 2 * row) {
+        const n = <usize>t;
+        closeGroup(page8 + n * row + 4 * c, 4 * row, keyGroup >> 3, rowScales + 4 * n, 0, page4 + (n >> 1) * depth + 4 * c, 4 * depth, at, at + keySide);
+      }
     }
     for (let t: usize = 0; t < <usize>PAGE; t += 4) {
-      for (let g = 0; g < groups; g++) {
-        const from = <usize>(g * valueGroup), count = min(valueGroup, half - g * valueGroup) >> 2, at = valueScales + 2 * (<usize>(g * PAGE) + t);
-        closePair(
-          values8 + from * PAGE + 4 * t, <usize>half * PAGE, 4 * PAGE, count, 0, rowScales + 4 * PAGE + 4 * t, false,
-          values4 + from * PAGE + 4 * t, 4 * PAGE, at, at + valueSide, valueSide >> 1,
+      for (let c = 0, at = valueScales + 2 * t; c < headDim; c += valueGroup, at += 2 * PAGE) {
+        const n = <usize>c, vectors = min(valueGroup, headDim - c) >> 3;
+        closeGroup(
+          values8 + n * PAGE + 4 * t, 4 * PAGE, vectors, 0, rowScales + 4 * PAGE + 4 * t, values4 + n * (PAGE / 2) + 4 * t, 4 * PAGE, at, at + valueSide,
         );
       }
     }

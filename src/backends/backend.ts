@@ -102,10 +102,11 @@ export interface Kernels {
 /** Bytes of `gemm`'s scratch: an accumulator tile [PAGE, 16] f32, 16 scales and 16 minima, and PAGE rows of a 128-channel block as i16. */
 export const GEMM_SCRATCH = 64 * 16 * 4 + 128 + 64 * 128 * 2;
 /**
- * Bytes of the scratch of attention over pages, in blocks of 4 queries: scores f32 [4, PAGE], vectors f32 [4, n] and two planes of their codes
- * as i16 [4, n], with n the longer of a head and a page; per plane and query a scale and an offset; per query a decay.
+ * Bytes of the scratch of attention over pages, in blocks of 4 queries: constants; scores f32 [4, PAGE]; vectors f32 [4, n] and codes i16 [4, n],
+ * with n the longer of a head and a page; per query a scale, an offset and a decay.
  */
-export const attentionScratch = (headDim: number): number => 4 * 64 * 4 + 32 * Math.max(64, Math.ceil(headDim / 16) * 16) + 128;
+export const attentionScratch = (headDim: number): number =>
+  272 + 4 * 64 * 4 + 24 * Math.max(64, Math.ceil(headDim / 16) * 16) + 48;
 
 export interface Backend {
   /** `reference` or `wasm`. */

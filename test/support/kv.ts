@@ -1,7 +1,7 @@
 import type { LinearMemory } from '../../src/backends/backend.ts';
 import { f16ToF32 } from '../../src/core/numeric.ts';
 import { PAGE } from '../../src/formats/descriptor.ts';
-import { keyDepth, packedParts, place4, place8, valueGroups } from '../../src/formats/kv-layout.ts';
+import { keyDepth, packedParts, place4, place8, shift4 } from '../../src/formats/kv-layout.ts';
 import type { KvFormat } from '../../src/formats/number-format.ts';
 import { fillF32, type Fill } from './kernels.ts';
 import { lcg } from './linear.ts';
@@ -27,18 +27,12 @@ export function pageValues(memory: LinearMemory, at: number, format: KvFormat, h
   }
   const { keyGroup, valueGroup } = format;
   const parts = packedParts(headDim, keyGroup, valueGroup);
-  const half = headDim / 2;
-  const nibble = (byte: number, upper: boolean): number => (u8[at + byte]! >>> (upper ? 4 : 0)) & 15;
+  const nibble = (byte: number, n: number): number => (u8[at + byte]! >>> shift4(n)) & 15;
   const number = (code: number, scale: number, minimum: number, i: number): number =>
     code * f16ToF32(u16[(at + scale) / 2 + i]!) + f16ToF32(u16[(at + minimum) / 2 + i]!);
   return {
-    key: (t, c) => number(
-      nibble(place4(keyDepth(headDim), t % (PAGE / 2), c), t >= PAGE / 2), parts.keyScales, parts.keyMinima, Math.floor(t / keyGroup) * headDim + c,
-    ),
-    value: (t, c) => {
-      const group = Math.floor((c % half) / valueGroup) + (c < half ? 0 : valueGroups(headDim, valueGroup));
-      return number(nibble(parts.values + place4(PAGE, c % half, t), c >= half), parts.valueScales, parts.valueMinima, group * PAGE + t);
-    },
+    key: (t, c) => number(nibble(place4(keyDepth(headDim), t, c), t), parts.keyScales, parts.keyMinima, Math.floor(t / keyGroup) * headDim + c),
+    value: (t, c) => number(nibble(parts.values + place4(PAGE, c, t), c), parts.valueScales, parts.valueMinima, Math.floor(c / valueGroup) * PAGE + t),
   };
 }
 

@@ -1,6 +1,6 @@
 import { f16ToF32, roundHalfEven } from '../../core/numeric.ts';
 import { PAGE } from '../../formats/descriptor.ts';
-import { keyDepth, packedParts, place4, place8, valueGroups } from '../../formats/kv-layout.ts';
+import { keyDepth, packedParts, place4, place8, shift4 } from '../../formats/kv-layout.ts';
 import type { LinearMemory } from '../backend.ts';
 import { eachQueryAndPage } from './attention.ts';
 import { onlineSoftmax, sumLanes } from './online-softmax.ts';
@@ -10,20 +10,20 @@ const f = Math.fround;
 /** Vectors whose largest magnitude is at most this have all codes 0: its reciprocal times a limit must be finite. */
 const NEGLIGIBLE = 2 ** -100;
 
+/** From the largest f32 on, a magnitude counts as infinite. */
+const LARGEST = 3.4028234663852886e38;
+
 /** Most of a query's or weight's code: against 4 bits in 8-bit operands, and against 8 bits in 16-bit operands, where 1,024 products stay in 31 bits. */
 const LIMIT4 = 127;
 const LIMIT8 = 16383;
 
-/** x = scale * code: a = absmax, scale = a / limit, code = round(clamp(x * (limit / a))), ties to even; NaN becomes `limit`. */
+/** x = scale * code: a = absmax, scale = a / limit, code = round(x * (limit / a)), ties to even. Where a is no finite number, the scale is NaN. */
 function quantise(x: Float32Array, length: number, limit: number): { readonly codes: readonly number[]; readonly scale: number } {
   let peak = 0;
   for (let i = 0; i < length; i++) peak = Math.max(peak, Math.abs(x[i]!));
-  const inverse = peak > NEGLIGIBLE ? f(limit / peak) : 0;
-  const code = (value: number): number => {
-    const most = value < limit ? value : limit;
-    return roundHalfEven(most > -limit ? most : -limit);
-  };
-  return { codes: Array.from({ length }, (_, i) => code(f(x[i]! * inverse))), scale: f(peak / limit) };
+  const finite = peak < LARGEST;
+  const inverse = finite && peak > NEGLIGIBLE ? f(limit / peak) : 0;
+  return { codes: Array.from({ length }, (_, i) => roundHalfEven(f(x[i]! * inverse))), scale: finite ? f(peak / limit) : NaN };
 }
 
 /** Codes of x[i] * s[i] with their scale, and the sum of x[i] * m[i] over i = 0 mod 4, then 1, 2, 3 mod 4, joined by `sumLanes`. */
@@ -88,27 +88,21 @@ export function attentionU4(
   const { f32, u8 } = memory;
   const p = new Float32Array(PAGE);
   const parts = packedParts(headDim, keyGroup, valueGroup);
-  const groups = valueGroups(headDim, valueGroup);
-  const half = headDim / 2;
-  /** The code of row n of 2 * rows. */
-  const code = (at: number, rows: number, depth: number, n: number, k: number): number =>
-    (u8[at + place4(depth, n % rows, k)]! >>> (n < rows ? 0 : 4)) & 15;
+  const code = (at: number, depth: number, n: number, k: number): number => (u8[at + place4(depth, n, k)]! >>> shift4(n)) & 15;
   eachQueryAndPage(q, qStride, tokens, group, headDim, page, pages, pageBytes, pages * PAGE, out, state, fresh, (from, to, sums, at, _count, first) => {
     for (let g = 0; g * keyGroup < PAGE; g++) {
       const side = 2 * g * headDim;
       const query = fold(memory, (c) => f32[from + c]!, headDim, at + parts.keyScales + side, at + parts.keyMinima + side);
       for (let t = g * keyGroup; t < (g + 1) * keyGroup; t++) {
-        p[t] = f(f(dot(query.codes, (c) => code(at, PAGE / 2, keyDepth(headDim), t, c))) * query.scale) + query.offset;
+        p[t] = f(f(dot(query.codes, (c) => code(at, keyDepth(headDim), t, c))) * query.scale) + query.offset;
       }
     }
     const decay = onlineSoftmax(f32, p, PAGE, f(scale), sums, first);
-    for (let g = 0; g < 2 * groups; g++) {
+    for (let g = 0; g * valueGroup < headDim; g++) {
       const side = 2 * g * PAGE;
       const weights = fold(memory, (t) => p[t]!, PAGE, at + parts.valueScales + side, at + parts.valueMinima + side);
-      const start = g < groups ? g * valueGroup : half + (g - groups) * valueGroup;
-      const end = Math.min(start + valueGroup, g < groups ? half : headDim);
-      for (let c = start; c < end; c++) {
-        const sum = f(f(f(dot(weights.codes, (t) => code(at + parts.values, half, PAGE, c, t))) * weights.scale) + weights.offset);
+      for (let c = g * valueGroup; c < Math.min((g + 1) * valueGroup, headDim); c++) {
+        const sum = f(f(f(dot(weights.codes, (t) => code(at + parts.values, PAGE, c, t))) * weights.scale) + weights.offset);
         f32[to + c] = first ? sum : f(f(f32[to + c]! * decay) + sum);
       }
     }

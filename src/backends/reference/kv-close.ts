@@ -1,6 +1,6 @@
 import { f16ToF32, f32ToF16, roundHalfEven, toI32 } from '../../core/numeric.ts';
 import { PAGE } from '../../formats/descriptor.ts';
-import { keyDepth, kvHeadBytes, packedParts, place4, place8, valueGroups } from '../../formats/kv-layout.ts';
+import { keyDepth, kvHeadBytes, packedParts, place4, place8, shift4 } from '../../formats/kv-layout.ts';
 import { KV8 } from '../../formats/number-format.ts';
 import type { LinearMemory } from '../backend.ts';
 
@@ -36,8 +36,6 @@ export function kvClose(
   memory: LinearMemory, page8: number, page4: number, kvHeads: number, headDim: number, keyGroup: number, valueGroup: number,
 ): void {
   const { f32, i8, u8 } = memory;
-  const half = headDim / 2;
-  const groups = valueGroups(headDim, valueGroup);
   const parts = packedParts(headDim, keyGroup, valueGroup);
   const setNibble = (byte: number, shift: number, code: number): void => {
     u8[byte] = (u8[byte]! & (0xf0 >>> shift)) | (code << shift);
@@ -52,19 +50,16 @@ export function kvClose(
         const key = (i: number): number => f(i8[from + place8(headDim, first + i, c)]! * f32[scales + first + i]!);
         const side = 2 * (g * headDim + c);
         closeGroup(memory, keyGroup, key, to + parts.keyScales + side, to + parts.keyMinima + side, (i, code) => {
-          const upper = first + i < PAGE / 2 ? 0 : 1;
-          setNibble(to + place4(keyDepth(headDim), first + i - upper * (PAGE / 2), c), 4 * upper, code);
+          setNibble(to + place4(keyDepth(headDim), first + i, c), shift4(first + i), code);
         });
       }
     }
     for (let t = 0; t < PAGE; t++) {
-      for (let g = 0; g < 2 * groups; g++) {
-        const upper = g < groups ? 0 : 1;
-        const first = (g - upper * groups) * valueGroup;
-        const value = (i: number): number => f(i8[from + headDim * PAGE + place8(PAGE, upper * half + first + i, t)]! * f32[scales + PAGE + t]!);
+      for (let first = 0, g = 0; first < headDim; first += valueGroup, g++) {
+        const value = (i: number): number => f(i8[from + headDim * PAGE + place8(PAGE, first + i, t)]! * f32[scales + PAGE + t]!);
         const side = 2 * (g * PAGE + t);
-        closeGroup(memory, Math.min(valueGroup, half - first), value, to + parts.valueScales + side, to + parts.valueMinima + side, (i, code) => {
-          setNibble(to + parts.values + place4(PAGE, first + i, t), 4 * upper, code);
+        closeGroup(memory, Math.min(valueGroup, headDim - first), value, to + parts.valueScales + side, to + parts.valueMinima + side, (i, code) => {
+          setNibble(to + parts.values + place4(PAGE, first + i, t), shift4(first + i), code);
         });
       }
     }
