@@ -96,4 +96,97 @@ describe.each(FORMATS)('attention over %s pages', (_, kv) => {
       for (const result of results) expect(result).toEqual(results[0]);
     }
   });
+
+  it.each(['random', 'constant', 'one-hot', 'tiny'] satisfies Fill[])('gives softmax(q K / sqrt(d)) V as computed in f64, to within its codes: %s', (kind) => {
+    const s: Shape = { kv, headDim: 64, tokens: 5, group: 3, pages: 2, visible: visible(17) };
+    const { memory, kernels } = pair(BYTES).wasm;
+    fill(memory, s, kind);
+    attend(kernels, s);
+    kernels.attentionFinish(OUT, STATE, s.tokens, s.group, s.headDim, OUT, s.group * s.headDim);
+    const pages = Array.from({ length: s.pages }, (_, page) => pageValues(memory, pageAt(s, page), kv, s.headDim));
+    for (let query = 0; query < rowsOf(s); query++) {
+      const t = Math.floor(query / s.group);
+      const row = Q / 4 + t * strideOf(s) + (query % s.group) * s.headDim;
+      const seen = pages.flatMap((page, p) => Array.from({ length: seenIn(s, t, p) }, (_, i) => ({ page, i })));
+      const scores = seen.map(({ page, i }) => sum(s.headDim, (c) => memory.f32[row + c]! * page.key(i, c)) / Math.sqrt(s.headDim));
+      const peak = Math.max(...scores);
+      const weights = scores.map((score) => Math.exp(score - peak));
+      const total = weights.reduce((a, b) => a + b, 0);
+      let [error, size] = [0, 0];
+      for (let c = 0; c < s.headDim; c++) {
+        const want = sum(seen.length, (n) => (weights[n]! / total) * seen[n]!.page.value(seen[n]!.i, c));
+        error += (memory.f32[OUT / 4 + query * s.headDim + c]! - want) ** 2;
+        size += seen.reduce((most, { page, i }) => Math.max(most, Math.abs(page.value(i, c))), 0) ** 2;
+      }
+      expect(Math.sqrt(error / size)).toBeLessThan(TOLERANCE[kv.bits]);
+    }
+  });
+});
+
+const sum = (length: number, term: (i: number) => number): number => Array.from({ length }, (_, i) => term(i)).reduce((a, b) => a + b, 0);
+
+/** Root mean square error against the largest values: codes of 8 bits, of 15 bits, and roundings of f32. */
+const TOLERANCE = { 4: 0.02, 8: 2e-4, 32: 1e-5 } as const;
+
+describe('attentionF32()', () => {
+  it('weighs tokens by exactly expF32(score - maximum)', () => {
+    const headDim = PAGE;
+    const { memory, kernels } = pair(BYTES).wasm;
+    const { f32 } = memory;
+    const [keys, values] = [PAGES / 4, PAGES / 4 + PAGE * headDim];
+    const random = lcg(11);
+    f32[Q / 4] = 1; // the score of a token is its first key
+    for (let t = 0; t < PAGE; t++) f32[values + t * headDim + t] = 1;
+    for (let round = 0; round < 300; round++) {
+      for (let t = 0; t < PAGE; t++) f32[keys + t] = t === 0 ? 40 : 40 - random() * 90;
+      kernels.attentionF32(Q, headDim, 1, 1, headDim, 1, PAGES, 1, 0, PAGE, OUT, STATE, 1, SCRATCH);
+      const want = Array.from({ length: PAGE }, (_, t) => expF32(Math.fround(f32[keys + t]! - 40)));
+      expect([...f32.subarray(OUT / 4, OUT / 4 + PAGE)]).toEqual(want);
+    }
+  });
+});
+
+describe('attentionMerge() and attentionFinish()', () => {
+  const PART = OUT + (1 << 17);
+  const PART_STATE = STATE + 4096;
+
+  it.each([[1, 1, 8], [2, 3, 40], [5, 2, 64], [1, 16, 128]])('equal the reference byte for byte: %d tokens, %d heads of %d channels', (tokens, group, headDim) => {
+    const rows = tokens * group;
+    const stride = group * headDim + 4;
+    const result = Q;
+    for (const kind of FILL_NAMES) {
+      const blank = (memory: LinearMemory): void => {
+        for (const [i, at] of [OUT, PART].entries()) fillF32(memory, at, rows * headDim, kind, i + 1);
+        for (const [i, at] of [STATE, PART_STATE].entries()) {
+          fillF32(memory, at, rows * 2, 'random', i + 3);
+          for (let row = 0; row < rows; row++) memory.f32[at / 4 + 2 * row + 1] = 1 + row;
+        }
+      };
+      expectSame(BYTES, blank, (k) => {
+        k.attentionMerge(OUT, STATE, PART, PART_STATE, rows, headDim);
+        k.attentionFinish(OUT, STATE, tokens, group, headDim, result, stride);
+      }, [
+        [STATE, rows * 8], ...Array.from({ length: tokens }, (_, t) => [result + t * stride * 4, group * headDim * 4] as const), [OUT, rows * headDim * 4],
+      ]);
+    }
+  });
+
+  it('put parts of attention together to that over all pages', () => {
+    const s: Shape = { kv: KV32, headDim: 32, tokens: 3, group: 2, pages: 4, visible: 9 };
+    const { memory, kernels } = pair(BYTES).wasm;
+    fill(memory, s, 'random');
+    attend(kernels, s);
+    const [whole, state] = [memory.f32.slice(OUT / 4, OUT / 4 + rowsOf(s) * s.headDim), memory.f32.slice(STATE / 4, STATE / 4 + 2 * rowsOf(s))];
+    kernels.attentionF32(
+      Q, strideOf(s), s.tokens, s.group, s.headDim, 1 / Math.sqrt(s.headDim), pageAt(s, 2), 2, pageBytes(s), PAGE + s.visible, PART, PART_STATE, 1, SCRATCH,
+    );
+    attend(kernels, { ...s, visible: 4 * PAGE }, undefined, [0, 2]);
+    kernels.attentionMerge(OUT, STATE, PART, PART_STATE, rowsOf(s), s.headDim);
+    const close = (got: Float32Array, want: Float32Array): void => {
+      const size = want.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+      got.forEach((x, i) => expect(Math.abs(x - want[i]!)).toBeLessThan(1e-5 * size));
+    };
+    close(memory.f32.subarray(OUT / 4, OUT / 4 + whole.length), whole);
+    close(memory.f32.subarray(STATE / 4, STATE / 4 + state.length), state);
+  });
 });
