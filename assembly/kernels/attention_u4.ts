@@ -11,6 +11,7 @@ import { CONSTANTS, advance, halfBits, magnitudeBits, nibbles, queryAt, rebias, 
  * its offset.
  */
 const LIMIT: f32 = 127;
+const MIDDLE: f32 = 7.5;
 
 /** Four scales, which are no less than 0, to f32 (lib/f16.ts). */
 @inline function scales4(address: usize, constants: usize): v128 { return f32x4.mul(i32x4.shl(v128.load_ext<u16>(address), 13), rebias(constants)); }
@@ -81,14 +82,20 @@ function tile<P, R>(
   }
 }
 
-/** i8 codes of `bytes` / 4 values (a multiple of 16) in the path's form; `side` holds the peak and gets the scale. */
+/**
+ * i8 codes of `bytes` / 4 values (a multiple of 16) in the path's form. `side` holds the peak and the sum of minima; it gets the scale and the offset, to
+ * which what the codes lost is added at the middle of the other operand's codes.
+ */
 @inline function quantise<P>(x: usize, bytes: usize, codes: usize, side: usize, constants: usize): void {
-  const peak = load<f32>(side), inverse = inverseOf(peak, LIMIT), bias = round(constants);
-  store<f32>(side, scaleOf(peak, LIMIT));
+  const peak = load<f32>(side), inverse = inverseOf(peak, LIMIT), scale = scaleOf(peak, LIMIT), bias = round(constants);
+  let exact = f32x4.splat(0), coded = i16x8.splat(0);
   for (const end = x + bytes; x < end; x += 64, codes += stepBytes<P>()) {
-    const a = i16x8.narrow_i32x4_s(code4(v128.load(x), inverse, bias), code4(v128.load(x, 16), inverse, bias));
-    const b = i16x8.narrow_i32x4_s(code4(v128.load(x, 32), inverse, bias), code4(v128.load(x, 48), inverse, bias));
+    const v0 = v128.load(x), v1 = v128.load(x, 16), v2 = v128.load(x, 32), v3 = v128.load(x, 48);
+    const a = i16x8.narrow_i32x4_s(code4(v0, inverse, bias), code4(v1, inverse, bias));
+    const b = i16x8.narrow_i32x4_s(code4(v2, inverse, bias), code4(v3, inverse, bias));
     const c = i8x16.narrow_i16x8_s(a, b);
+    exact = f32x4.add(f32x4.add(f32x4.add(f32x4.add(exact, v0), v1), v2), v3);
+    coded = i16x8.add(coded, i16x8.add(a, b));
     if (sizeof<P>() == 1) {
       v128.store(codes, i16x8.shr_s(i16x8.shl(c, 8), 8));
       v128.store(codes, i16x8.shr_s(c, 8), 16);
@@ -96,6 +103,10 @@ function tile<P, R>(
       v128.store(codes, c);
     }
   }
+  const sums = i32x4.extadd_pairwise_i16x8_s(coded);
+  const sum = i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
+  store<f32>(side, scale);
+  store<f32>(side, load<f32>(side, 4) + MIDDLE * (horizontalSum(exact) - scale * <f32>sum), 4);
 }
 
 @inline function peak4(peaks: v128, x: v128, constants: usize): v128 { return i32x4.max_s(peaks, v128.and(x, magnitudeBits(constants))); }

@@ -26,16 +26,31 @@ function quantise(x: Float32Array, length: number, limit: number): { readonly co
   return { codes: Array.from({ length }, (_, i) => roundHalfEven(f(x[i]! * inverse))), scale: finite ? f(peak / limit) : NaN };
 }
 
-/** Codes of x[i] * s[i] with their scale, and the sum of x[i] * m[i] over i = 0 mod 4, then 1, 2, 3 mod 4, joined by `sumLanes`. */
+/** The middle of 0..15. */
+const MIDDLE = 7.5;
+
+/**
+ * Codes of y[i] = x[i] * s[i] with their scale, and what is to be added to scale * (sum of code[i] * w[i]) to stand for the sum of x[i] * (s[i] * w[i] + m[i]),
+ * for w in 0..15:
+ *
+ *   offset = (sum of x[i] * m[i]) + 7.5 * ((sum of y[i]) - scale * f32(sum of code[i]))
+ *
+ * Sums go over i = 0 mod 4, then 1, 2, 3 mod 4, joined by `sumLanes`; that of codes is exact. The second term makes up for rounding as if every w were
+ * in the middle; so an error of a code counts by how far its w lies from there.
+ */
 function fold(memory: LinearMemory, x: (i: number) => number, length: number, scales: number, minima: number) {
   const half = (at: number, i: number): number => f16ToF32(memory.u16[(at >>> 1) + i]!);
   const scaled = new Float32Array(length);
-  const sums = new Float32Array(4);
+  const minimum = new Float32Array(4);
+  const exact = new Float32Array(4);
   for (let i = 0; i < length; i++) {
     scaled[i] = x(i) * half(scales, i);
-    sums[i & 3] = f(sums[i & 3]! + f(x(i) * half(minima, i)));
+    minimum[i & 3]! += f(x(i) * half(minima, i));
+    exact[i & 3]! += scaled[i]!;
   }
-  return { ...quantise(scaled, length, LIMIT4), offset: sumLanes(sums) };
+  const { codes, scale } = quantise(scaled, length, LIMIT4);
+  const lost = f(sumLanes(exact) - f(scale * dot(codes, () => 1)));
+  return { codes, scale, offset: f(sumLanes(minimum) + f(MIDDLE * lost)) };
 }
 
 /** Sum of codes[k] * at(k), exact. */
@@ -76,10 +91,10 @@ export function attentionI8(
  * Over each full 4-bit page, with p and a of `onlineSoftmax`, integer sums exact. A key is kc * s[c] + m[c] with s and m of its group of tokens,
  * a value vc * s[t] + m[t] with s and m of its group of channels:
  *
- *   q[c] * s[c] = qs * qc[c]             8-bit codes of the head and the group of tokens
- *   score[t] = f32(sum over c of qc[c] * kc[t][c]) * qs + (sum over c of q[c] * m[c])
- *   p[t] * s[t] = ps * pc[t]             8-bit codes of the page and the group of channels
- *   o[c]     = o[c] * a + (f32(sum over t of pc[t] * vc[c][t]) * ps + (sum over t of p[t] * m[t]))
+ *   q[c] * s[c] = qs * qc[c]             8-bit codes of the head and the group of tokens, with the offset of `fold`
+ *   score[t] = f32(sum over c of qc[c] * kc[t][c]) * qs + offset
+ *   p[t] * s[t] = ps * pc[t]             8-bit codes of the page and the group of channels, with its offset
+ *   o[c]     = o[c] * a + (f32(sum over t of pc[t] * vc[c][t]) * ps + offset)
  */
 export function attentionU4(
   memory: LinearMemory, q: number, qStride: number, tokens: number, group: number, headDim: number, scale: number,
