@@ -60,7 +60,7 @@ const COARSE: KvFormat = { bits: 4, keyGroup: 64, valueGroup: 16, firstPage: 4 }
 const WIDE: KvFormat = { bits: 4, keyGroup: 32, valueGroup: 64, firstPage: 4 };
 const FORMATS = [['f32', KV32], ['8-bit', KV8], ['4-bit', KV4], ['4-bit, 64 keys and 16 values', COARSE], ['4-bit, 32 keys and 64 values', WIDE]] as const;
 
-describe.each(FORMATS)('attention over %s pages', (_, kv) => {
+describe.each(FORMATS)('attention over %s pages', (_name, kv) => {
   const paths = kv.bits === 4 ? PATHS : (['simd128'] as const);
   const visible = (n: number): number => (kv.bits === 4 ? PAGE : n);
 
