@@ -1,3 +1,4 @@
 // Every kernel on plain 128-bit SIMD.
 export * from './index.common';
+export * from './kernels/attention_f32_u4_f32';
 export * from './kernels/gemm_ig_ug_f32';

@@ -3,7 +3,8 @@ import { horizontalMax } from '../lib/reduce';
 
 /*
  * Writes tokens into a page (layouts: src/formats/kv-layout.ts; formulas: src/backends/reference/kv-append.ts).
- * Keys are scattered, one lane per channel row; values are contiguous.
+ * f32 keys are scattered, one lane per channel row, and f32 values contiguous; of 8-bit vectors a token has 2 bytes of a row of keys, and every other
+ * byte of a vector of values.
  */
 
 export function kv_append_f32_simd128(
@@ -34,7 +35,14 @@ export function kv_append_f32_simd128(
 
 @inline function inverseOf(peak: f32): v128 { return f32x4.splat(peak > 0 ? 127 / peak : 0); }
 
-/** Head layout: keys [D][64] | values [64][D] | key scales [64] | value scales [64]. */
+/** Scatters the low byte of each lane `across` bytes apart. */
+@inline function scatter(to: usize, across: usize, code: v128): void {
+  v128.store_lane<u8>(to, code, 0);
+  v128.store_lane<u8>(to + across, code, 4);
+  v128.store_lane<u8>(to + 2 * across, code, 8);
+  v128.store_lane<u8>(to + 3 * across, code, 12);
+}
+
 export function kv_append_i8h_simd128(
   k: usize, v: usize, stride: i32, tokens: i32, kvHeads: i32, headDim: i32, page: usize, slot: i32,
 ): void {
@@ -46,15 +54,12 @@ export function kv_append_i8h_simd128(
       const keyInverse = inverseOf(keyPeak), valueInverse = inverseOf(valuePeak);
       store<f32>(scales, keyPeak / 127);
       store<f32>(scales, valuePeak / 127, 4 * PAGE);
-      let key = page + token, value = page + part + token * <usize>headDim;
-      for (let c = from, end = from + row; c < end; c += 16, key += 4 * PAGE, value += 4) {
-        const code = codes4(k + c, keyInverse);
-        v128.store_lane<u8>(key, code, 0);
-        v128.store_lane<u8>(key, code, 4, PAGE);
-        v128.store_lane<u8>(key, code, 8, 2 * PAGE);
-        v128.store_lane<u8>(key, code, 12, 3 * PAGE);
-        const words = codes4(v + c, valueInverse), halves = i16x8.narrow_i32x4_s(words, words);
-        v128.store_lane<u32>(value, i8x16.narrow_i16x8_s(halves, halves), 0);
+      let key = page + (token >> 2) * row + 2 * (token & 3), value = page + part + 8 * (token >> 1) + (token & 1);
+      for (let c = from, end = from + row; c < end; c += 16, key += 16, value += 4 * PAGE) {
+        const words = codes4(k + c, keyInverse), bytes = i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(words, words), words);
+        v128.store_lane<u16>(key, bytes, 0);
+        v128.store_lane<u16>(key, bytes, 1, 8);
+        scatter(value, 2, codes4(v + c, valueInverse));
       }
     }
   }

@@ -75,21 +75,30 @@ export interface Kernels {
    * each half of a head; asymmetric, f16 scale and minimum.
    */
   kvClose(page8: number, page4: number, kvHeads: number, headDim: number, keyGroup: number, valueGroup: number): void;
-  /** Dequantises one head of a page: keys f32 [headDim, PAGE], values f32 [PAGE, headDim]. */
-  kvTileI8(page: number, headDim: number, keys: number, values: number): void;
-  kvTileU4(page: number, headDim: number, keyGroup: number, valueGroup: number, keys: number, values: number): void;
 
-  /**
-   * One KV head's page of softmax attention for `tokens` queries of `group` heads each (online softmax; Milakov and Gimelshein 2018).
-   * q: rows `qStride` apart, group heads consecutive; out likewise, not yet normalised; state f32 [tokens, group, 2] = running maximum, sum.
-   * Query t sees min(PAGE, visible + t * causal) tokens. `fresh` starts anew. Scores are multiplied by `scale`. `scratch`: ATTENTION_SCRATCH bytes.
+  /*
+   * One KV head's softmax attention over `pages` consecutive pages, `pageBytes` apart, for `tokens` queries of `group` heads each (online softmax;
+   * Milakov and Gimelshein 2018). q: rows `qStride` apart, group heads consecutive. out f32 [tokens, group, headDim], not yet normalised;
+   * state f32 [tokens, group, 2] = running maximum, sum; `fresh` starts both anew. Query t sees `visible` + t tokens, counted from the first page, of
+   * which the last page holds at least one. Scores are multiplied by `scale`. `scratch`: attentionScratch() bytes.
    */
-  attentionPage(
-    q: number, qStride: number, out: number, outStride: number, state: number, tokens: number, group: number, headDim: number,
-    keys: number, values: number, visible: number, causal: number, fresh: number, scale: number, scratch: number,
+  attentionF32(
+    q: number, qStride: number, tokens: number, group: number, headDim: number, scale: number,
+    page: number, pages: number, pageBytes: number, visible: number, out: number, state: number, fresh: number, scratch: number,
   ): void;
-  /** out[t, h] /= state's sum, for `group` heads. */
-  attentionFinish(out: number, outStride: number, state: number, tokens: number, group: number, headDim: number): void;
+  attentionI8(
+    q: number, qStride: number, tokens: number, group: number, headDim: number, scale: number,
+    page: number, pages: number, pageBytes: number, visible: number, out: number, state: number, fresh: number, scratch: number,
+  ): void;
+  /** Over full pages of 4 bits. */
+  attentionU4(
+    q: number, qStride: number, tokens: number, group: number, headDim: number, scale: number,
+    page: number, pages: number, pageBytes: number, keyGroup: number, valueGroup: number, out: number, state: number, fresh: number, scratch: number,
+  ): void;
+  /** Adds the attention of `rows` queries over later pages, part f32 [rows, headDim] and its state, to that over earlier ones. */
+  attentionMerge(out: number, state: number, part: number, partState: number, rows: number, headDim: number): void;
+  /** out[t, h] = sums[t, h] / state's sum, for `group` heads; rows of out are `outStride` apart. */
+  attentionFinish(sums: number, state: number, tokens: number, group: number, headDim: number, out: number, outStride: number): void;
 }
 
 /**
@@ -100,8 +109,13 @@ export function gemmScratchBytes(channels: number, segments: number): number {
   const subs = Math.ceil(channels / 32) + segments;
   return 512 + 3 * PAGE * PANEL * 4 + 64 * GEMM_CHUNK + 256 * subs + 8 * PAGE * subs + 128 + 2 * PAGE * channels;
 }
-/** Bytes of `attentionPage`'s scratch: PAGE scores. */
-export const ATTENTION_SCRATCH = 64 * 4;
+
+/**
+ * Bytes of the scratch of attention over pages, in blocks of 4 queries: constants; scores f32 [4, PAGE]; vectors f32 [4, n] and codes i16 [4, n],
+ * with n the longer of a head and a page; per query a scale, an offset and a decay.
+ */
+export const attentionScratch = (headDim: number): number =>
+  272 + 4 * 64 * 4 + 24 * Math.max(64, Math.ceil(headDim / 16) * 16) + 48;
 
 export interface Backend {
   /** `reference` or `wasm`. */

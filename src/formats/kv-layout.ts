@@ -1,32 +1,54 @@
 import { PAGE } from './descriptor.ts';
+import { padded } from './layout.ts';
 import { KV8, type KvFormat } from './number-format.ts';
 
 /*
- * One KV head of a page (PAGE = 64 tokens, D = headDim, a multiple of 8). Keys lie channel-major, so that lanes are tokens.
- * G = 64 / keyGroup, P = ceil(D/2 / valueGroup).
+ * One KV head of a page (PAGE = 64 tokens, D = headDim, a multiple of 8; Dp = D up to a multiple of 16).
+ * G = 64 / keyGroup, H = ceil(D / valueGroup).
  *
- *   f32:  keys f32 [D][64], values f32 [64][D]                                  (the tile itself)
- *   8:    keys i8 [D][64], values i8 [64][D], key scales f32 [64], value scales f32 [64]
- *   4:    keys u4 [D][32], byte i = token i | token (32 + i) << 4
- *         values u4 [64][D/2], byte i = channel i | channel (D/2 + i) << 4
- *         key scales f16 [D][G][2]: (scale, minimum) of each group of tokens
- *         value scales f16 [64][2P][2]: (scale, minimum) of each group of channels in the lower half, then in the upper
+ * Codes are matrices [N][K] for dot products along K, whose lanes are rows: keys are [64 tokens][D channels], values [D channels][64 tokens].
+ *
+ *   f32:  keys f32 [D][64], values f32 [64][D]
+ *   8:    keys i8, values i8: vectors of 4 rows by 2 columns (`place8`)
+ *         key scales f32 [64], value scales f32 [64]
+ *   4:    keys u4 (K = Dp; codes of columns D and later mean nothing), values u4: vectors of 8 rows by 4 columns (`place4`), of which the low nibbles
+ *         are the first 4 rows; all 8 are of one group
+ *         key scales f16 [G][D], key minima f16 [G][D]: of a channel and a group of tokens
+ *         value scales f16 [H][64], value minima f16 [H][64]: of a token and a group of channels
  *
  * Every part starts at a multiple of 16 bytes.
  */
 
-/** Groups of channels per half of a head with a V scale of their own. */
-export const valueGroups = (headDim: number, valueGroup: number): number => Math.ceil(headDim / 2 / valueGroup);
+/** Byte of row n, column k among `depth` columns. */
+export const place8 = (depth: number, n: number, k: number): number => ((n >>> 2) * (depth >>> 1) + (k >>> 1)) * 8 + (n & 3) * 2 + (k & 1);
 
-/** Bytes of one head of one 4-bit page. */
-export const packedHeadBytes = (headDim: number, keyGroup: number, valueGroup: number): number =>
-  PAGE * headDim + headDim * (PAGE / keyGroup) * 4 + PAGE * 2 * valueGroups(headDim, valueGroup) * 4;
+/** The same with two codes to a byte: row n has the nibble at bit `shift4(n)`. */
+export const place4 = (depth: number, n: number, k: number): number => ((n >>> 3) * (depth >>> 2) + (k >>> 2)) * 16 + (n & 3) * 4 + (k & 3);
+export const shift4 = (n: number): number => n & 4;
+
+/** Groups of channels of a head with a V scale of their own. */
+export const valueGroups = (headDim: number, valueGroup: number): number => Math.ceil(headDim / valueGroup);
+
+/** Columns of a 4-bit page's keys. */
+export const keyDepth = (headDim: number): number => padded(headDim);
+
+/** Byte offsets of the parts of one head of one 4-bit page, and its length. */
+export function packedParts(headDim: number, keyGroup: number, valueGroup: number): {
+  readonly values: number; readonly keyScales: number; readonly keyMinima: number; readonly valueScales: number; readonly valueMinima: number; readonly bytes: number;
+} {
+  const values = (PAGE / 2) * keyDepth(headDim);
+  const keyScales = values + (PAGE / 2) * headDim;
+  const keyMinima = keyScales + (PAGE / keyGroup) * headDim * 2;
+  const valueScales = keyMinima + (PAGE / keyGroup) * headDim * 2;
+  const valueMinima = valueScales + valueGroups(headDim, valueGroup) * PAGE * 2;
+  return { values, keyScales, keyMinima, valueScales, valueMinima, bytes: 2 * valueMinima - valueScales };
+}
 
 /** Bytes of one head of one closed page. */
 export function kvHeadBytes(format: KvFormat, headDim: number): number {
   if (format.bits === 32) return 2 * PAGE * headDim * 4;
   if (format.bits === 8) return 2 * PAGE * headDim + 2 * PAGE * 4;
-  return packedHeadBytes(headDim, format.keyGroup, format.valueGroup);
+  return packedParts(headDim, format.keyGroup, format.valueGroup).bytes;
 }
 
 /** The form of the page being filled. */

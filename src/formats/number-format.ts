@@ -41,7 +41,7 @@ export interface Kv4Format {
   readonly bits: 4;
   /** Tokens per K scale of a channel, inside a page of 64. */
   readonly keyGroup: 32 | 64;
-  /** Channels per V scale of a token, counted inside each half of a head: there at most headDim / 2 count. */
+  /** Channels per V scale of a token; the last group of a head may be shorter. */
   readonly valueGroup: 16 | 32 | 64;
   /** Bits at which page 0 stays, which holds the attention sinks (Xiao et al., Efficient Streaming Language Models with Attention Sinks, 2023). */
   readonly firstPage: 4 | 8;

@@ -24,9 +24,12 @@ export const KERNELS = [
   { name: 'kv_append_f32_simd128', op: 'kvAppendF32', isa: 'simd128' },
   { name: 'kv_append_i8h_simd128', op: 'kvAppendI8', isa: 'simd128' },
   { name: 'kv_close_i8h_u4_simd128', op: 'kvClose', isa: 'simd128' },
-  { name: 'kv_tile_i8h_f32_simd128', op: 'kvTileI8', isa: 'simd128' },
-  { name: 'kv_tile_u4_f32_simd128', op: 'kvTileU4', isa: 'simd128' },
-  { name: 'attention_page_f32_simd128', op: 'attentionPage', isa: 'simd128' },
+  { name: 'attention_f32_f32_f32_simd128', op: 'attentionF32', isa: 'simd128' },
+  { name: 'attention_f32_i8h_f32_simd128', op: 'attentionI8', isa: 'simd128' },
+  { name: 'attention_f32_u4_f32_simd128', op: 'attentionU4', isa: 'simd128' },
+  { name: 'attention_f32_u4_f32_relaxed_i16', op: 'attentionU4', isa: 'relaxed-i16' },
+  { name: 'attention_f32_u4_f32_relaxed_i32', op: 'attentionU4', isa: 'relaxed-i32' },
+  { name: 'attention_merge_f32_simd128', op: 'attentionMerge', isa: 'simd128' },
   { name: 'attention_finish_f32_simd128', op: 'attentionFinish', isa: 'simd128' },
 ] as const satisfies readonly KernelRow[];
 

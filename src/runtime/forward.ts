@@ -98,24 +98,38 @@ export class Forward {
     this.#output.multiply(l.logits, padded(vocab), rows, 0);
   }
 
-  /** RoPE, cache and attention, KV head by KV head: none needs another. */
+  /** RoPE and cache, KV head by KV head; attention unit by unit; then the parts that short blocks leave are put together. */
   #attend(layer: number, count: number, position: number, qkvStride: number, attentionStride: number): void {
     const { heads, kvHeads, headDim } = this.#config;
     const { kernels } = this.#backend;
-    const { qkv, rope } = this.#layout;
+    const { qkv, rope, attentionScratch } = this.#layout;
+    const { kv } = this;
     const team = this.#team;
     const group = heads / kvHeads;
     const table = rope + position * headDim * 4;
-    const [page, slot] = [Math.floor(position / PAGE), position % PAGE];
+    const page = Math.floor(position / PAGE);
+    const slot = position % PAGE;
     for (let more = team.deal(kvHeads); more; more = team.claim()) {
       for (let head = team.from; head < team.to; head++) {
         kernels.rope(qkv + head * group * headDim * 4, qkvStride, count, group, headDim, table);
         kernels.rope(qkv + (heads + head) * headDim * 4, qkvStride, count, 1, headDim, table);
-        this.kv.append(layer, head, count, qkvStride, page, slot);
-        this.kv.attend(layer, head, count, qkvStride, attentionStride, page, slot);
+        kv.append(layer, head, count, qkvStride, page, slot);
+      }
+    }
+    team.barrier();
+    for (let more = team.deal(kv.units(count, page)); more; more = team.claim()) {
+      for (let unit = team.from; unit < team.to; unit++) {
+        kv.attend(unit, layer, count, qkvStride, attentionStride, page, slot, attentionScratch);
         team.beat();
       }
     }
+    team.barrier();
+    if (!kv.merges(count, page)) {
+      // One part a head: every rank that needs it writes the same bytes.
+      kv.merge(0, kvHeads, count, attentionStride, page);
+      return;
+    }
+    for (let more = team.deal(kvHeads); more; more = team.claim()) kv.merge(team.from, team.to, count, attentionStride, page);
     team.barrier();
   }
 

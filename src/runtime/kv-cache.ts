@@ -1,8 +1,9 @@
-import type { Backend } from '../backends/backend.ts';
+import { attentionScratch, type Backend } from '../backends/backend.ts';
 import { PAGE } from '../formats/descriptor.ts';
 import { keptPages, kvHeadBytes, openFormat } from '../formats/kv-layout.ts';
-import { KV8, type KvFormat } from '../formats/number-format.ts';
+import type { KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
+import { CHUNK, RANGE, SPLIT, chunksOf, partialBytes } from './attention-units.ts';
 import { kvLayerBytes, type MemoryLayout } from './layout.ts';
 
 /**
@@ -16,10 +17,15 @@ export class KvCache {
   readonly #format: KvFormat;
   /** Pages from page 0 on that are never packed. */
   readonly #kept: number;
-  /** Bytes of a page in its open form and packed, and of a layer. */
+  readonly #group: number;
+  readonly #scale: number;
+  /** Bytes of a head of a page, and of a page, in its open form and packed; of a layer; of a block of partial results. */
+  readonly #openHead: number;
+  readonly #packedHead: number;
   readonly #openBytes: number;
   readonly #packedBytes: number;
   readonly #layerBytes: number;
+  readonly #partialBytes: number;
   /** The page being filled. */
   #open = 0;
 
@@ -27,11 +33,16 @@ export class KvCache {
     this.#backend = backend;
     this.#layout = layout;
     this.#config = config;
-    const { kvHeads, headDim } = config;
+    const { heads, kvHeads, headDim } = config;
     this.#format = format;
     this.#kept = keptPages(format);
-    this.#openBytes = kvHeads * kvHeadBytes(openFormat(format), headDim);
-    this.#packedBytes = kvHeads * kvHeadBytes(format, headDim);
+    this.#group = heads / kvHeads;
+    this.#scale = Math.fround(1 / Math.sqrt(headDim));
+    this.#openHead = kvHeadBytes(openFormat(format), headDim);
+    this.#packedHead = kvHeadBytes(format, headDim);
+    this.#openBytes = kvHeads * this.#openHead;
+    this.#packedBytes = kvHeads * this.#packedHead;
+    this.#partialBytes = partialBytes(config, SPLIT);
     this.#layerBytes = kvLayerBytes(format, context, kvHeads, headDim);
   }
 
@@ -71,52 +82,110 @@ export class KvCache {
     const { heads, kvHeads, headDim } = this.#config;
     const k = this.#layout.qkv + (heads + head) * headDim * 4;
     const v = k + kvHeads * headDim * 4;
-    const to = this.#page(layer, page) + head * kvHeadBytes(openFormat(this.#format), headDim);
+    const to = this.#page(layer, page) + head * this.#openHead;
     const { kernels } = this.#backend;
     if (this.#format.bits === 32) kernels.kvAppendF32(k, v, stride, tokens, 1, headDim, to, slot);
     else kernels.kvAppendI8(k, v, stride, tokens, 1, headDim, to, slot);
   }
 
-  /** Softmax attention of one KV head's queries for `tokens` tokens that start at `slot` of page `page`, over all that is cached. */
-  attend(layer: number, head: number, tokens: number, stride: number, outStride: number, page: number, slot: number): void {
-    const { heads, kvHeads, headDim } = this.#config;
-    const { kernels } = this.#backend;
-    const l = this.#layout;
-    const group = heads / kvHeads;
-    const scale = Math.fround(1 / Math.sqrt(headDim));
-    const q = l.qkv + head * group * headDim * 4;
-    const out = l.attention + head * group * headDim * 4;
-    for (let p = 0; p <= page; p++) {
-      const own = p === page;
-      this.#tile(layer, p, head, own);
-      kernels.attentionPage(
-        q, stride, out, outStride, l.attentionState, tokens, group, headDim,
-        this.#keys, this.#values, own ? slot + 1 : PAGE, own ? 1 : 0, p === 0 ? 1 : 0, scale, l.attentionScratch,
-      );
-    }
-    kernels.attentionFinish(out, outStride, l.attentionState, tokens, group, headDim);
+  /** Units of attention of `tokens` queries in page `page`, in any order and on any thread; `merge` follows when all are done. */
+  units(tokens: number, page: number): number {
+    return this.#config.kvHeads * (tokens <= SPLIT ? chunksOf(page + 1) : Math.ceil(tokens / RANGE));
   }
 
-  #keys = 0;
-  #values = 0;
-
-  /** Brings one head of a page to f32, or points at it where it is. */
-  #tile(layer: number, page: number, head: number, own: boolean): void {
-    const { headDim } = this.#config;
-    const { kernels } = this.#backend;
-    const format = this.#format;
-    if (format.bits === 32) {
-      this.#keys = this.#page(layer, page) + head * kvHeadBytes(format, headDim);
-      this.#values = this.#keys + PAGE * headDim * 4;
+  /** One unit of softmax attention of `tokens` queries that start at `slot` of page `page`. `scratch`: unitScratchBytes() of the thread's own. */
+  attend(unit: number, layer: number, tokens: number, stride: number, outStride: number, page: number, slot: number, scratch: number): void {
+    const { kvHeads } = this.#config;
+    const head = unit % kvHeads;
+    const part = Math.floor(unit / kvHeads);
+    if (tokens <= SPLIT) {
+      this.#chunk(part, layer, head, 0, tokens, stride, page, slot, this.#partial(part, head), scratch);
       return;
     }
-    this.#keys = this.#layout.keys;
-    this.#values = this.#layout.valueTile;
-    if (format.bits === 8 || own || page < this.#kept) {
-      kernels.kvTileI8(this.#page(layer, page) + head * kvHeadBytes(KV8, headDim), headDim, this.#keys, this.#values);
+    const first = part * RANGE;
+    const count = Math.min(RANGE, tokens - first);
+    const sums = scratch + attentionScratch(this.#config.headDim);
+    const next = sums + partialBytes(this.#config, RANGE);
+    this.#chunk(0, layer, head, first, count, stride, page, slot, sums, scratch);
+    for (let chunk = 1; chunk * CHUNK <= page; chunk++) {
+      this.#chunk(chunk, layer, head, first, count, stride, page, slot, next, scratch);
+      this.#join(sums, next, count);
+    }
+    this.#finish(sums, head, first, count, outStride);
+  }
+
+  /** Whether `merge` adds parts up, which must happen once. */
+  merges(tokens: number, page: number): boolean {
+    return tokens <= SPLIT && chunksOf(page + 1) > 1;
+  }
+
+  /** Puts the parts of KV heads [from, to) together, where units left parts. */
+  merge(from: number, to: number, tokens: number, outStride: number, page: number): void {
+    if (tokens > SPLIT) return;
+    for (let head = from; head < to; head++) {
+      const sums = this.#partial(0, head);
+      for (let chunk = 1; chunk * CHUNK <= page; chunk++) this.#join(sums, this.#partial(chunk, head), tokens);
+      this.#finish(sums, head, 0, tokens, outStride);
+    }
+  }
+
+  /** Address of a block of partial results. */
+  #partial(chunk: number, head: number): number {
+    return this.#layout.attentionPartials + (chunk * this.#config.kvHeads + head) * this.#partialBytes;
+  }
+
+  /** Address of the states of a block of `tokens` tokens. */
+  #state(block: number, tokens: number): number {
+    return block + tokens * this.#group * this.#config.headDim * 4;
+  }
+
+  #join(sums: number, next: number, tokens: number): void {
+    this.#backend.kernels.attentionMerge(sums, this.#state(sums, tokens), next, this.#state(next, tokens), tokens * this.#group, this.#config.headDim);
+  }
+
+  #finish(sums: number, head: number, first: number, tokens: number, outStride: number): void {
+    const { headDim } = this.#config;
+    const out = this.#layout.attention + (first * outStride + head * this.#group * headDim) * 4;
+    this.#backend.kernels.attentionFinish(sums, this.#state(sums, tokens), tokens, this.#group, headDim, out, outStride);
+  }
+
+  /** Tokens [first, first + tokens) of a block that starts at `slot` of `page`, over one chunk's pages, into the block at `out`. */
+  #chunk(
+    chunk: number, layer: number, head: number, first: number, tokens: number, stride: number, page: number, slot: number, out: number, scratch: number,
+  ): void {
+    const { headDim } = this.#config;
+    const format = this.#format;
+    const start = chunk * CHUNK;
+    const end = Math.min(start + CHUNK, page + 1);
+    const q = this.#layout.qkv + (first * stride + head * this.#group * headDim) * 4;
+    const state = this.#state(out, tokens);
+    const visible = page * PAGE + slot + first + 1;
+    const kept = Math.max(start, Math.min(end, this.#kept));
+    const packed = Math.max(kept, Math.min(end, page));
+    if (kept > start) this.#overOpen(layer, head, start, kept, q, stride, tokens, visible, out, state, 1, scratch);
+    if (format.bits === 4 && packed > kept) {
+      const at = this.#packed(layer, kept) + head * this.#packedHead;
+      this.#backend.kernels.attentionU4(
+        q, stride, tokens, this.#group, headDim, this.#scale, at, packed - kept, this.#packedBytes, format.keyGroup, format.valueGroup,
+        out, state, kept === start ? 1 : 0, scratch,
+      );
+    }
+    if (page >= kept && page < end) this.#overOpen(layer, head, page, end, q, stride, tokens, visible, out, state, page === start ? 1 : 0, scratch);
+  }
+
+  /** The same over pages [from, to) in their open form, for queries of which the first sees `visible` tokens in all. */
+  #overOpen(
+    layer: number, head: number, from: number, to: number, q: number, stride: number, tokens: number, visible: number,
+    out: number, state: number, fresh: number, scratch: number,
+  ): void {
+    const { kernels } = this.#backend;
+    const at = this.#page(layer, from) + head * this.#openHead;
+    const seen = visible - from * PAGE;
+    const { headDim } = this.#config;
+    if (this.#format.bits === 32) {
+      kernels.attentionF32(q, stride, tokens, this.#group, headDim, this.#scale, at, to - from, this.#openBytes, seen, out, state, fresh, scratch);
     } else {
-      const at = this.#packed(layer, page) + head * kvHeadBytes(format, headDim);
-      kernels.kvTileU4(at, headDim, format.keyGroup, format.valueGroup, this.#keys, this.#values);
+      kernels.attentionI8(q, stride, tokens, this.#group, headDim, this.#scale, at, to - from, this.#openBytes, seen, out, state, fresh, scratch);
     }
   }
 }

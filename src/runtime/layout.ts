@@ -1,4 +1,4 @@
-import { ATTENTION_SCRATCH, gemmScratchBytes } from '../backends/backend.ts';
+import { gemmScratchBytes } from '../backends/backend.ts';
 import { PAGE, SEGMENT_BYTES } from '../formats/descriptor.ts';
 import { keptPages, kvHeadBytes, openFormat } from '../formats/kv-layout.ts';
 import { padded } from '../formats/layout.ts';
@@ -6,6 +6,7 @@ import type { KvFormat } from '../formats/number-format.ts';
 import { inputShape } from '../kernels/segment.ts';
 import type { Linear, Manifest, Segment } from '../models/image.ts';
 import { Arena } from './arena.ts';
+import { partialsBytes, unitScratchBytes } from './attention-units.ts';
 
 export interface LayoutOptions {
   /** Tokens of KV cache. */
@@ -64,13 +65,10 @@ export interface MemoryLayout {
   readonly logits: number;
   /** [PAGE] tokens, for blocks whose producers are split over the ranks. With one thread `own` is the same. */
   readonly input: InputBuffers;
+  /** Partial results of attention (`attention-units.ts`). */
+  readonly attentionPartials: number;
   /** [OWN_TOKENS] tokens; this and all below belong to the rank alone. */
   readonly own: InputBuffers;
-  /** f32 [PAGE, group, 2] */
-  readonly attentionState: number;
-  /** f32 [headDim, PAGE] and [PAGE, headDim] */
-  readonly keys: number;
-  readonly valueTile: number;
   readonly gemmScratch: number;
   readonly attentionScratch: number;
   /** Bytes of all, and of each part. */
@@ -122,17 +120,15 @@ export function layoutMemory(manifest: Plan, options: LayoutOptions, rank = 0): 
     sums: arena.take(tokens * blocks * 4),
   });
   const input = inputs(PAGE);
+  const attentionPartials = arena.take(partialsBytes(manifest.config, options.context));
   const ranks = Array.from({ length: threads }, () => ({
     own: threads === 1 ? input : inputs(OWN_TOKENS),
-    attentionState: arena.take(PAGE * (heads / kvHeads) * 8),
-    keys: arena.take(PAGE * headDim * 4),
-    valueTile: arena.take(PAGE * headDim * 4),
     gemmScratch: arena.take(gemmScratchBytes(widest, segments)),
-    attentionScratch: arena.take(ATTENTION_SCRATCH),
+    attentionScratch: arena.take(unitScratchBytes(manifest.config)),
   }));
 
   return {
-    image, tables, rope, kv, x, qkv, attention, gateUp, logits, input, ...ranks[rank]!,
+    image, tables, rope, kv, x, qkv, attention, gateUp, logits, input, attentionPartials, ...ranks[rank]!,
     total: arena.end,
     parts: { weights: weightsEnd, tables: tablesEnd - weightsEnd, kv: kvEnd - tablesEnd, activations: arena.end - kvEnd },
   };

@@ -2,15 +2,20 @@ import { expect } from 'vitest';
 import type { Backend, Kernels, LinearMemory } from '../../src/backends/backend.ts';
 import { openReference } from '../../src/backends/reference/index.ts';
 import { openWasm } from '../../src/backends/wasm/open.ts';
+import { selfTest } from '../../src/backends/wasm/self-test.ts';
+import type { Isa } from '../../src/kernels/manifest.ts';
 import { lcg, type Random } from './linear.ts';
 import { testModules } from './modules.ts';
 
 const modules = await testModules();
 
-/** The scalar kernels and the plain SIMD kernels, each over a memory of its own (whole pages). */
-export function pair(bytes: number): { readonly reference: Backend; readonly wasm: Backend } {
+/** The paths that work here. */
+export const PATHS: readonly Isa[] = selfTest(modules, () => performance.now()).filter(({ fault }) => fault === null).map(({ isa }) => isa);
+
+/** The scalar kernels and those of a path, each over a memory of its own (whole pages). */
+export function pair(bytes: number, isa: Isa = 'simd128'): { readonly reference: Backend; readonly wasm: Backend } {
   const whole = Math.ceil(bytes / 65536) * 65536;
-  return { reference: openReference(whole), wasm: openWasm(modules, 'simd128', whole) };
+  return { reference: openReference(whole), wasm: openWasm(modules, isa, whole) };
 }
 
 /** A range that a call may change. `ignore`: scratch. `nan`: f32 words, where any NaN equals any other (engines may differ in its sign and payload). */
@@ -20,8 +25,10 @@ export type Region = readonly [from: number, bytes: number, check?: 'ignore' | '
  * Runs `call` on both backends over the same memory image, in which all that `fill` leaves alone is 0xff bytes (NaN as f32), and expects the same
  * bytes in every region, given in ascending order, and all other bytes as before. Returns the SIMD kernels' memory.
  */
-export function expectSame(bytes: number, fill: (memory: LinearMemory) => void, call: (kernels: Kernels) => void, regions: readonly Region[]): LinearMemory {
-  const { reference, wasm } = pair(bytes);
+export function expectSame(
+  bytes: number, fill: (memory: LinearMemory) => void, call: (kernels: Kernels) => void, regions: readonly Region[], isa: Isa = 'simd128',
+): LinearMemory {
+  const { reference, wasm } = pair(bytes, isa);
   for (const { memory } of [reference, wasm]) {
     memory.u8.fill(0xff);
     fill(memory);

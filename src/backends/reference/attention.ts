@@ -1,65 +1,84 @@
 import { expF32 } from '../../core/numeric.ts';
 import { PAGE } from '../../formats/descriptor.ts';
 import type { LinearMemory } from '../backend.ts';
+import { onlineSoftmax } from './online-softmax.ts';
 
 const f = Math.fround;
 
-/**
- * One page of online softmax for each query, over its n visible tokens:
- *
- *   s[t] = scale * sum over c, ascending from 0, of q[c] * keys[c][t]
- *   m'   = max(m, max s);  a = e^(m - m');  p[t] = e^(s[t] - m')
- *   l    = l * a + ((sum of p over t = 0 mod 4 + over t = 1 mod 4) + (over t = 2 mod 4 + over t = 3 mod 4))
- *   o[c] = o[c] * a + (sum over t, ascending from 0, of p[t] * values[t][c])
- *
- * `fresh` replaces m, l and o by -Infinity, 0 and 0 unread. Nothing depends on tokens n and later of the tiles.
- */
-export function attentionPage(
-  memory: LinearMemory, q: number, qStride: number, out: number, outStride: number, state: number,
-  tokens: number, group: number, headDim: number,
-  keys: number, values: number, visible: number, causal: number, fresh: number, scale: number, scratch: number,
+/** Calls `each` for every query and page: places (in f32) of the query, its output and its state; the page's address; the tokens that it sees there. */
+export function eachQueryAndPage(
+  q: number, qStride: number, tokens: number, group: number, headDim: number, page: number, pages: number, pageBytes: number, visible: number,
+  out: number, state: number, fresh: number,
+  each: (from: number, to: number, state: number, page: number, count: number, first: boolean) => void,
 ): void {
-  const { f32 } = memory;
-  const factor = f(scale);
-  const p = scratch >>> 2;
   for (let query = 0; query < tokens * group; query++) {
     const token = Math.floor(query / group);
-    const head = (query % group) * headDim;
-    const from = (q >>> 2) + token * qStride + head;
-    const to = (out >>> 2) + token * outStride + head;
-    const count = Math.min(PAGE, visible + token * causal);
-    const [before, sum] = fresh ? [-Infinity, 0] : [f32[(state >>> 2) + 2 * query]!, f32[(state >>> 2) + 2 * query + 1]!];
-    let peak = before;
+    const from = (q >>> 2) + token * qStride + (query % group) * headDim;
+    for (let p = 0; p < pages; p++) {
+      const count = Math.min(PAGE, visible + token - p * PAGE);
+      each(from, (out >>> 2) + query * headDim, (state >>> 2) + 2 * query, page + p * pageBytes, count, fresh !== 0 && p === 0);
+    }
+  }
+}
+
+/**
+ * Over each page, with p and a of `onlineSoftmax`:
+ *
+ *   score[t] = sum over c, ascending from 0, of q[c] * keys[c][t]
+ *   o[c]     = o[c] * a + (sum over t, ascending from 0, of p[t] * values[t][c])
+ *
+ * The first page with `fresh` replaces o by 0 unread. Nothing depends on tokens that a query does not see.
+ */
+export function attentionF32(
+  memory: LinearMemory, q: number, qStride: number, tokens: number, group: number, headDim: number, scale: number,
+  page: number, pages: number, pageBytes: number, visible: number, out: number, state: number, fresh: number, _scratch: number,
+): void {
+  const { f32 } = memory;
+  const p = new Float32Array(PAGE);
+  eachQueryAndPage(q, qStride, tokens, group, headDim, page, pages, pageBytes, visible, out, state, fresh, (from, to, sums, at, count, first) => {
+    const keys = at >>> 2;
+    const values = keys + headDim * PAGE;
     for (let t = 0; t < count; t++) {
       let dot = 0;
-      for (let c = 0; c < headDim; c++) dot = f(dot + f(f32[from + c]! * f32[(keys >>> 2) + c * PAGE + t]!));
-      f32[p + t] = f(dot * factor);
-      peak = Math.max(peak, f32[p + t]!);
+      for (let c = 0; c < headDim; c++) dot = f(dot + f(f32[from + c]! * f32[keys + c * PAGE + t]!));
+      p[t] = dot;
     }
-    const lanes: [number, number, number, number] = [0, 0, 0, 0];
-    for (let t = 0; t < count; t++) {
-      f32[p + t] = expF32(f(f32[p + t]! - peak));
-      lanes[t & 3] = f(lanes[t & 3]! + f32[p + t]!);
-    }
-    const decay = expF32(f(before - peak));
+    const decay = onlineSoftmax(f32, p, count, f(scale), sums, first);
     for (let c = 0; c < headDim; c++) {
       let acc = 0;
-      for (let t = 0; t < count; t++) acc = f(acc + f(f32[p + t]! * f32[(values >>> 2) + t * headDim + c]!));
-      f32[to + c] = fresh ? acc : f(f(f32[to + c]! * decay) + acc);
+      for (let t = 0; t < count; t++) acc = f(acc + f(p[t]! * f32[values + t * headDim + c]!));
+      f32[to + c] = first ? acc : f(f(f32[to + c]! * decay) + acc);
     }
-    f32[(state >>> 2) + 2 * query] = peak;
-    f32[(state >>> 2) + 2 * query + 1] = f(f(sum * decay) + f(f(lanes[0] + lanes[1]) + f(lanes[2] + lanes[3])));
+  });
+}
+
+/** m' = max(m, M), a = e^(m - m'), b = e^(M - m'): l = l * a + L * b, o = o * a + O * b, for the part's M, L and O. */
+export function attentionMerge(
+  memory: LinearMemory, out: number, state: number, part: number, partState: number, rows: number, headDim: number,
+): void {
+  const { f32 } = memory;
+  for (let row = 0; row < rows; row++) {
+    const own = (state >>> 2) + 2 * row;
+    const other = (partState >>> 2) + 2 * row;
+    const [m, n] = [f32[own]!, f32[other]!];
+    const peak = m < n ? n : m;
+    const a = expF32(f(m - peak));
+    const b = expF32(f(n - peak));
+    const join = (x: number, y: number): number => f(f(x * a) + f(y * b));
+    f32[own] = peak;
+    f32[own + 1] = join(f32[own + 1]!, f32[other + 1]!);
+    for (let i = row * headDim; i < (row + 1) * headDim; i++) f32[(out >>> 2) + i] = join(f32[(out >>> 2) + i]!, f32[(part >>> 2) + i]!);
   }
 }
 
 /** o[c] / l, one division each. */
 export function attentionFinish(
-  memory: LinearMemory, out: number, outStride: number, state: number, tokens: number, group: number, headDim: number,
+  memory: LinearMemory, sums: number, state: number, tokens: number, group: number, headDim: number, out: number, outStride: number,
 ): void {
   const { f32 } = memory;
   for (let query = 0; query < tokens * group; query++) {
     const row = (out >>> 2) + Math.floor(query / group) * outStride + (query % group) * headDim;
     const sum = f32[(state >>> 2) + 2 * query + 1]!;
-    for (let c = 0; c < headDim; c++) f32[row + c] = f(f32[row + c]! / sum);
+    for (let c = 0; c < headDim; c++) f32[row + c] = f(f32[(sums >>> 2) + query * headDim + c]! / sum);
   }
 }

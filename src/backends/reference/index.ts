@@ -1,19 +1,19 @@
 import { ceilTo } from '../../formats/layout.ts';
 import { MEMORY_PAGE, type Backend, type Kernels, type LinearMemory } from '../backend.ts';
 import { viewsOf } from '../memory.ts';
-import { attentionFinish, attentionPage } from './attention.ts';
+import { attentionI8, attentionU4 } from './attention-codes.ts';
+import { attentionF32, attentionFinish, attentionMerge } from './attention.ts';
 import { embed, embedF32 } from './embed.ts';
 import { gemm } from './gemm.ts';
 import { gemmF32 } from './gemm-f32.ts';
 import { kvAppendF32, kvAppendI8 } from './kv-append.ts';
 import { kvClose } from './kv-close.ts';
-import { kvTileI8, kvTileU4 } from './kv-tile.ts';
 import { gatherQuant, rmsnormQuant, siluMulQuant } from './producers.ts';
 import { rope } from './rope.ts';
 
 const OPS = {
   gemm, gemmF32, rmsnormQuant, siluMulQuant, gatherQuant, embed, embedF32, rope,
-  kvAppendF32, kvAppendI8, kvClose, kvTileI8, kvTileU4, attentionPage, attentionFinish,
+  kvAppendF32, kvAppendI8, kvClose, attentionF32, attentionI8, attentionU4, attentionMerge, attentionFinish,
 } satisfies { [Op in keyof Kernels]: (memory: LinearMemory, ...args: Parameters<Kernels[Op]>) => void };
 
 /** The scalar kernels over one memory. */

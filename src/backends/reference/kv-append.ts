@@ -1,6 +1,6 @@
 import { roundHalfEven, toI32 } from '../../core/numeric.ts';
 import { PAGE } from '../../formats/descriptor.ts';
-import { kvHeadBytes } from '../../formats/kv-layout.ts';
+import { kvHeadBytes, place8 } from '../../formats/kv-layout.ts';
 import { KV8, KV32 } from '../../formats/number-format.ts';
 import type { LinearMemory } from '../backend.ts';
 
@@ -28,12 +28,12 @@ export function kvAppendI8(
   memory: LinearMemory, k: number, v: number, stride: number, tokens: number, kvHeads: number, headDim: number, page: number, slot: number,
 ): void {
   const { f32, i8 } = memory;
-  const quantise = (row: number, codes: number, codeStride: number, scale: number): void => {
+  const quantise = (row: number, place: (c: number) => number, scale: number): void => {
     let peak = 0;
     for (let c = 0; c < headDim; c++) peak = Math.max(peak, Math.abs(f32[row + c]!));
     const inverse = peak > 0 ? f(127 / peak) : 0;
     for (let c = 0; c < headDim; c++) {
-      i8[codes + c * codeStride] = Math.max(-127, Math.min(127, toI32(roundHalfEven(f(f32[row + c]! * inverse)))));
+      i8[place(c)] = Math.max(-127, Math.min(127, toI32(roundHalfEven(f(f32[row + c]! * inverse)))));
     }
     f32[scale >>> 2] = f(peak / 127);
   };
@@ -44,8 +44,8 @@ export function kvAppendI8(
     for (let t = 0; t < tokens; t++) {
       const row = t * stride + head * headDim;
       const token = slot + t;
-      quantise((k >>> 2) + row, keys + token, PAGE, scales + 4 * token);
-      quantise((v >>> 2) + row, values + token * headDim, 1, scales + 4 * (PAGE + token));
+      quantise((k >>> 2) + row, (c) => keys + place8(headDim, token, c), scales + 4 * token);
+      quantise((v >>> 2) + row, (c) => values + place8(PAGE, c, token), scales + 4 * (PAGE + token));
     }
   }
 }

@@ -1,6 +1,6 @@
 import { f16ToF32, f32ToF16, roundHalfEven, toI32 } from '../../core/numeric.ts';
 import { PAGE } from '../../formats/descriptor.ts';
-import { kvHeadBytes, packedHeadBytes, valueGroups } from '../../formats/kv-layout.ts';
+import { keyDepth, kvHeadBytes, packedParts, place4, place8, shift4 } from '../../formats/kv-layout.ts';
 import { KV8 } from '../../formats/number-format.ts';
 import type { LinearMemory } from '../backend.ts';
 
@@ -12,7 +12,7 @@ const f = Math.fround;
  * The range starts at the rounded minimum, so that a group's common offset survives its rounding.
  */
 function closeGroup(
-  memory: LinearMemory, length: number, valueAt: (i: number) => number, parameters: number, put: (i: number, code: number) => void,
+  memory: LinearMemory, length: number, valueAt: (i: number) => number, scaleAt: number, minimumAt: number, put: (i: number, code: number) => void,
 ): void {
   let low = Infinity;
   let high = -Infinity;
@@ -25,8 +25,8 @@ function closeGroup(
   const scaleHalf = f32ToF16(f(Math.max(0, f(high - minimum)) / 15));
   const scale = f16ToF32(scaleHalf);
   const inverse = scale > 0 ? f(1 / scale) : 0;
-  memory.u16[parameters >>> 1] = scaleHalf;
-  memory.u16[(parameters + 2) >>> 1] = minimumHalf;
+  memory.u16[scaleAt >>> 1] = scaleHalf;
+  memory.u16[minimumAt >>> 1] = minimumHalf;
   for (let i = 0; i < length; i++) {
     put(i, Math.max(0, Math.min(15, toI32(roundHalfEven(f(f(valueAt(i) - minimum) * inverse))))));
   }
@@ -36,36 +36,31 @@ export function kvClose(
   memory: LinearMemory, page8: number, page4: number, kvHeads: number, headDim: number, keyGroup: number, valueGroup: number,
 ): void {
   const { f32, i8, u8 } = memory;
-  const half = headDim / 2;
-  const keyGroups = PAGE / keyGroup;
-  const groups = valueGroups(headDim, valueGroup);
+  const parts = packedParts(headDim, keyGroup, valueGroup);
   const setNibble = (byte: number, shift: number, code: number): void => {
     u8[byte] = (u8[byte]! & (0xf0 >>> shift)) | (code << shift);
   };
   for (let head = 0; head < kvHeads; head++) {
     const from = page8 + head * kvHeadBytes(KV8, headDim);
-    const to = page4 + head * packedHeadBytes(headDim, keyGroup, valueGroup);
+    const to = page4 + head * parts.bytes;
     const scales = (from + 2 * headDim * PAGE) >>> 2;
-    const parameters = to + headDim * PAGE;
     for (let c = 0; c < headDim; c++) {
-      for (let g = 0; g < keyGroups; g++) {
+      for (let g = 0; g * keyGroup < PAGE; g++) {
         const first = g * keyGroup;
-        const key = (i: number): number => f(i8[from + c * PAGE + first + i]! * f32[scales + first + i]!);
-        const bytes = to + c * (PAGE / 2);
-        closeGroup(memory, keyGroup, key, parameters + (keyGroups * c + g) * 4, (i, code) => {
-          setNibble(bytes + ((first + i) % (PAGE / 2)), first + i < PAGE / 2 ? 0 : 4, code);
+        const key = (i: number): number => f(i8[from + place8(headDim, first + i, c)]! * f32[scales + first + i]!);
+        const side = 2 * (g * headDim + c);
+        closeGroup(memory, keyGroup, key, to + parts.keyScales + side, to + parts.keyMinima + side, (i, code) => {
+          setNibble(to + place4(keyDepth(headDim), first + i, c), shift4(first + i), code);
         });
       }
     }
     for (let t = 0; t < PAGE; t++) {
-      for (let g = 0; g < 2 * groups; g++) {
-        const upper = g < groups ? 0 : 1;
-        const first = (g - upper * groups) * valueGroup;
-        const codes = from + headDim * PAGE + t * headDim + upper * half + first;
-        const value = (i: number): number => f(i8[codes + i]! * f32[scales + PAGE + t]!);
-        const bytes = to + headDim * (PAGE / 2) + t * half + first;
-        const place = parameters + headDim * keyGroups * 4 + (2 * groups * t + g) * 4;
-        closeGroup(memory, Math.min(valueGroup, half - first), value, place, (i, code) => setNibble(bytes + i, 4 * upper, code));
+      for (let first = 0, g = 0; first < headDim; first += valueGroup, g++) {
+        const value = (i: number): number => f(i8[from + headDim * PAGE + place8(PAGE, first + i, t)]! * f32[scales + PAGE + t]!);
+        const side = 2 * (g * PAGE + t);
+        closeGroup(memory, Math.min(valueGroup, headDim - first), value, to + parts.valueScales + side, to + parts.valueMinima + side, (i, code) => {
+          setNibble(to + parts.values + place4(PAGE, first + i, t), shift4(first + i), code);
+        });
       }
     }
   }
