@@ -21,16 +21,15 @@ export function tool(label, command, args, options = {}) {
   if (error || status !== 0) throw new Error(`${label} failed: ${error?.message ?? `exit code ${status}`}\n${stdout ?? ''}${stderr ?? ''}`);
 }
 
-/** Builds dist/wasm: each set of kernels over memory of its own, and over memory that threads share; a module imports one or the other. */
+/** Builds dist/wasm/simd128.wasm and dist/wasm/relaxed.wasm. */
 export function buildWasm() {
   part('wasm', ['assembly', 'src/formats/descriptor.ts', 'package-lock.json'], join('dist', 'wasm'), (stage) => {
-    for (const kernels of ['simd128', 'relaxed']) {
-      for (const target of [kernels, `${kernels}-threads`]) {
-        const out = join(stage, `${target}.wasm`);
-        tool(target, process.execPath, [
-          'node_modules/assemblyscript/bin/asc.js', `assembly/index.${kernels}.ts`, '--config', 'assembly/asconfig.json', '--target', target, '--outFile', out,
-        ]);
-      }
+    for (const target of ['simd128', 'relaxed']) {
+      const entry = `assembly/index.${target}.ts`;
+      const out = join(stage, `${target}.wasm`);
+      tool(entry, process.execPath, [
+        'node_modules/assemblyscript/bin/asc.js', entry, '--config', 'assembly/asconfig.json', '--target', target, '--outFile', out,
+      ]);
     }
   });
 }

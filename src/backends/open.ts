@@ -5,6 +5,7 @@ import { openWasm, type WasmModules } from './wasm/open.ts';
 import { bestPath, selfTest } from './wasm/self-test.ts';
 
 export { attachWasm as attach, type WasmModules } from './wasm/open.ts';
+export { overSharedMemory } from './wasm/shared-memory.ts';
 export { bestPath, selfTest, type PathReport } from './wasm/self-test.ts';
 
 /** How to open a backend: the one place that names the implementations. */

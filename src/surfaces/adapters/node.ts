@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { OpenBackend } from '../../backends/backend.ts';
-import { backendOpener, type BackendOptions, type WasmModules } from '../../backends/open.ts';
+import { backendOpener, overSharedMemory, type BackendOptions, type WasmModules } from '../../backends/open.ts';
 import type { Model } from '../../generate/model.ts';
 import type { ModelImage } from '../../models/image.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
@@ -15,13 +15,16 @@ export { EMBEDDED } from './local-models.ts';
 
 const now = (): number => performance.now();
 const resolve = createRequire(import.meta.url).resolve;
-const compile = async (name: string): Promise<WebAssembly.Module> => WebAssembly.compile(new Uint8Array(await readFile(resolve(`tetrad/wasm/${name}.wasm`))));
+
+async function compile(name: string, shared: boolean): Promise<WebAssembly.Module> {
+  const bytes = new Uint8Array(await readFile(resolve(`tetrad/wasm/${name}.wasm`)));
+  return WebAssembly.compile(shared ? overSharedMemory(bytes) : bytes);
+}
 
 const compiled = new Map<boolean, Promise<WasmModules>>();
 
 async function compileModules(shared: boolean): Promise<WasmModules> {
-  const suffix = shared ? '-threads' : '';
-  const [simd128, relaxed] = await Promise.all([compile(`simd128${suffix}`), compile(`relaxed${suffix}`).catch(() => null)]);
+  const [simd128, relaxed] = await Promise.all([compile('simd128', shared), compile('relaxed', shared).catch(() => null)]);
   return { simd128, relaxed, shared };
 }
 
