@@ -13,8 +13,8 @@ import { fillRopeTable } from './rope-table.ts';
 export interface DecoderOptions extends CopyOptions {
   readonly context: number;
   readonly kv: KvFormat;
-  /** Keep the logits of every position of a block, not only of the last. */
-  readonly allLogits?: boolean | undefined;
+  /** Most rows of logits that one `forwardRows` can give, up to PAGE. Default 1. */
+  readonly logitRows?: number | undefined;
 }
 
 /** Sees the f32 input of every linear: rows [tokens, stride] of which the first `cols` count. Only f32 models keep them. */
@@ -43,7 +43,8 @@ export class Decoder {
   readonly #output: BoundLinear;
   readonly #norm: number;
   readonly #kv: KvCache;
-  readonly #logitRows: number;
+  /** For each count up to `logitRows`, views of that many rows of logits [vocab]. */
+  readonly #rows: readonly (readonly Float32Array[])[];
   #position = 0;
 
   constructor(manifest: Manifest, backend: Backend, layout: MemoryLayout, options: DecoderOptions) {
@@ -52,7 +53,6 @@ export class Decoder {
     this.context = options.context;
     this.#config = manifest.config;
     this.#layout = layout;
-    this.#logitRows = options.allLogits ? PAGE : 1;
     const bind = (name: string): BoundLinear => new BoundLinear(backend, layout, name, manifest.linears[name]!);
     const vector = (name: string): number => layout.image + manifest.vectors[name]!.offset;
     this.#layers = Array.from({ length: this.#config.layers }, (_, i) => ({
@@ -67,12 +67,19 @@ export class Decoder {
     this.#embed = manifest.linears['embed'] ? bind('embed') : this.#output;
     this.#norm = vector('norm');
     this.#kv = new KvCache(backend, layout, this.#config, options.kv, options.context);
+    const views = Array.from({ length: options.logitRows ?? 1 }, (_, row) => this.#logits(row));
+    this.#rows = views.map((_, last) => views.slice(0, last + 1));
     const { headDim, rope } = this.#config;
     fillRopeTable(backend.memory.f32.subarray(layout.rope >>> 2, (layout.rope >>> 2) + options.context * headDim), rope, headDim, options.context);
   }
 
   get vocab(): number {
     return this.#config.vocab;
+  }
+
+  /** Most rows of logits that one `forwardRows` can give. */
+  get logitRows(): number {
+    return this.#rows.length;
   }
 
   /** Tokens in the cache. */
@@ -93,18 +100,19 @@ export class Decoder {
 
   /** Runs up to `blockRoom()` tokens. Returns the last one's logits [vocab]: a view that the next call overwrites. */
   forward(tokens: ArrayLike<number>): Float32Array {
-    this.#run(tokens);
-    const last = this.#layout.x + (tokens.length - 1) * padded(this.#config.hidden) * 4;
-    this.#project(last, 1);
-    return this.#logits(0);
+    return this.forwardRows(tokens, 1)[0]!;
   }
 
-  /** Runs up to `blockRoom()` tokens; `each` gets every position's logits [vocab] in order. Needs `allLogits`. */
-  forwardAll(tokens: ArrayLike<number>, each: (logits: Float32Array, index: number) => void): void {
-    if (this.#logitRows < tokens.length) throw new TetradError('invalid_argument', 'Cannot give all logits: the decoder was made without allLogits');
+  /** Runs up to `blockRoom()` tokens. Returns the logits of the last `rows` of them, in order, [rows][vocab]: views that the next call overwrites. */
+  forwardRows(tokens: ArrayLike<number>, rows: number): readonly Float32Array[] {
+    const views = this.#rows[rows - 1];
+    const most = Math.min(this.logitRows, Math.max(1, tokens.length));
+    if (!views || rows > most) {
+      throw new TetradError('invalid_argument', `Cannot give ${rows} rows of logits for ${tokens.length} tokens: needed are 1 to ${most}`);
+    }
     this.#run(tokens);
-    this.#project(this.#layout.x, tokens.length);
-    for (let t = 0; t < tokens.length; t++) each(this.#logits(t), t);
+    this.#project(this.#layout.x + (tokens.length - rows) * padded(this.#config.hidden) * 4, rows);
+    return views;
   }
 
   #logits(row: number): Float32Array {
@@ -170,11 +178,14 @@ export class Decoder {
 /** Checks options, lays out memory, streams the image into it and binds the kernels. */
 export async function createDecoder(image: ModelImage, open: OpenBackend, options: DecoderOptions): Promise<Decoder> {
   const { manifest } = image;
-  const { context, kv, allLogits, signal, onProgress } = options;
+  const { context, kv, logitRows = 1, signal, onProgress } = options;
   if (!Number.isInteger(context) || context < 1 || context > manifest.config.context) {
     throw new TetradError('invalid_argument', `Cannot use a context of ${context} tokens: the model takes 1 to ${manifest.config.context}`);
   }
-  const layout = layoutMemory(manifest, { context, kv, logitRows: allLogits ? PAGE : 1 });
+  if (!Number.isInteger(logitRows) || logitRows < 1 || logitRows > PAGE) {
+    throw new TetradError('invalid_argument', `Cannot keep ${logitRows} rows of logits: needed are 1 to ${PAGE}`);
+  }
+  const layout = layoutMemory(manifest, { context, kv, logitRows });
   const backend = open(layout.total);
   for await (const piece of image.pieces()) {
     signal?.throwIfAborted();

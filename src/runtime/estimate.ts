@@ -9,6 +9,8 @@ export interface EstimateOptions {
   /** Tokens of KV cache. */
   readonly context: number;
   readonly kv: KvFormat;
+  /** Most rows of logits that one pass gives. Default 1. */
+  readonly logitRows?: number | undefined;
 }
 
 /** What a model will need, in bytes, before anything is loaded: the same sums that loading allocates. */
@@ -17,7 +19,7 @@ export interface Estimate {
   readonly kv: number;
   /** Kernel descriptors and RoPE tables. */
   readonly tables: number;
-  /** Buffers of a block of 64 tokens, and one row of logits. */
+  /** Buffers of a block of 64 tokens, and the rows of logits. */
   readonly activations: number;
   /** Linear memory in all, in whole WebAssembly pages. JavaScript's own heap (tokenizer, sampler, code) comes on top: some 17 MB. */
   readonly total: number;
@@ -36,8 +38,8 @@ const PLATFORMS = [
 /** JavaScript's heap beside linear memory: tokenizer, sampler and code, measured with the 49k vocabulary of SmolLM2 (docs/benchmarks.md). */
 const HEAP_ALLOWANCE = 17e6;
 
-export function estimate(manifest: Manifest, { context, kv }: EstimateOptions): Estimate {
-  const { total: bytes, parts } = layoutMemory(manifest, { context, kv, logitRows: 1 });
+export function estimate(manifest: Manifest, { context, kv, logitRows = 1 }: EstimateOptions): Estimate {
+  const { total: bytes, parts } = layoutMemory(manifest, { context, kv, logitRows });
   const total = ceilTo(bytes, MEMORY_PAGE);
   const platforms = PLATFORMS.map((platform) => ({ ...platform, fits: total + HEAP_ALLOWANCE <= platform.limit }));
   return { ...parts, total, platforms };

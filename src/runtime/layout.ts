@@ -11,7 +11,7 @@ export interface LayoutOptions {
   /** Tokens of KV cache. */
   readonly context: number;
   readonly kv: KvFormat;
-  /** Rows of logits kept: 1 to generate, PAGE to evaluate every position. */
+  /** Rows of logits kept: a few to generate, PAGE to evaluate every position. */
   readonly logitRows: number;
 }
 

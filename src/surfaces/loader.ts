@@ -2,6 +2,7 @@ import type { OpenBackend } from '../backends/backend.ts';
 import { TetradError } from '../core/errors.ts';
 import { kvFormat, type KvBits } from '../formats/number-format.ts';
 import { Model } from '../generate/model.ts';
+import { LOGIT_ROWS } from '../generate/speculation.ts';
 import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
 import { createDecoder, type Decoder } from '../runtime/decoder.ts';
 import { checkBudget, estimate, type Estimate, type EstimateOptions } from '../runtime/estimate.ts';
@@ -21,28 +22,32 @@ export interface MemoryOptions extends CopyOptions {
 
 const DEFAULT_CONTEXT = 2048;
 
-const resolve = ({ config, kv }: Manifest, options: MemoryOptions): EstimateOptions => ({
+interface RowOptions {
+  /** Most rows of logits that one pass gives. Default: as many as generation uses. */
+  readonly logitRows?: number | undefined;
+}
+
+const resolve = ({ config, kv }: Manifest, options: MemoryOptions & RowOptions): EstimateOptions => ({
   context: options.context ?? Math.min(DEFAULT_CONTEXT, config.context),
   kv: options.kv === undefined ? kv : kvFormat(options.kv),
+  logitRows: options.logitRows ?? LOGIT_ROWS,
 });
 
 /** What loading with these options will need. */
-export const estimateOf = (manifest: Manifest, options: MemoryOptions = {}): Estimate => estimate(manifest, resolve(manifest, options));
+export const estimateOf = (manifest: Manifest, options: MemoryOptions & RowOptions = {}): Estimate => estimate(manifest, resolve(manifest, options));
 
-export interface DecoderRequest extends MemoryOptions {
+export interface DecoderRequest extends MemoryOptions, RowOptions {
   readonly open: OpenBackend;
-  /** Keep the logits of every position, to evaluate. */
-  readonly allLogits?: boolean | undefined;
 }
 
 /** Streams an image into a fresh backend. */
 export function decoderOf(image: ModelImage, request: DecoderRequest): Promise<Decoder> {
-  const { open, allLogits, budget, threads = 'auto', signal, onProgress } = request;
+  const { open, budget, threads = 'auto', signal, onProgress } = request;
   if (threads !== 'auto' && threads !== 1) {
     throw new TetradError('invalid_argument', `Cannot run on ${String(threads)} threads: this version runs on 1`);
   }
   if (budget !== undefined) checkBudget(estimateOf(image.manifest, request), budget);
-  return createDecoder(image, open, { ...resolve(image.manifest, request), allLogits, signal, onProgress });
+  return createDecoder(image, open, { ...resolve(image.manifest, request), signal, onProgress });
 }
 
 /** A model ready to generate. The image can be closed afterwards. */
