@@ -4,7 +4,7 @@ import { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 
 const BLOCK = 4;
 
-/** Logits are a hash of all tokens in the cache; `script` fixes the choice after n tokens. Counts what it ran. */
+/** Logits are a hash of the last `memory` tokens in the cache; `script` fixes the choice after n tokens. Counts what it ran. */
 export class FakeModel implements TokenModel {
   readonly vocab: number;
   readonly context: number;
@@ -14,6 +14,7 @@ export class FakeModel implements TokenModel {
   readonly logitRows = 8;
   /** Truncation to a page before the last goes down to a multiple of this, as with packed pages. */
   page = 1;
+  memory = Infinity;
 
   constructor(vocab: number, context: number, script: readonly number[] | null = null) {
     this.vocab = vocab;
@@ -54,7 +55,7 @@ export class FakeModel implements TokenModel {
       return logits;
     }
     let hash = 2166136261;
-    for (const token of this.cache) hash = Math.imul(hash ^ token, 16777619);
+    for (const token of this.cache.slice(-this.memory)) hash = Math.imul(hash ^ token, 16777619);
     for (let id = 0; id < this.vocab; id++) {
       hash = Math.imul(hash ^ (hash >>> 13) ^ id, 0x5bd1e995);
       logits[id] = (hash >>> 8) / 2 ** 22;
