@@ -16,7 +16,7 @@ export class NgramIndex {
 
   constructor(capacity: number, spare: number) {
     this.tokens = new Int32Array(capacity + spare);
-    const bits = Math.max(4, Math.ceil(Math.log2(capacity)) + 1);
+    const bits = Math.max(4, 33 - Math.clz32(capacity - 1)); // at least two places for each token
     this.#shift = 32 - bits;
     this.#tables = LENGTHS.map(() => new Int32Array(2 ** bits));
   }

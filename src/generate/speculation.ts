@@ -22,7 +22,7 @@ export function checkSpeculate(value: unknown): Speculate {
  * Share of guesses that come true by how many tokens before them agree, up to 8, before a text has shown its own:
  * about what summaries and edited code gave with SmolLM2 (`npm run bench -- speculation`).
  */
-const ACCEPTANCE = [0, 0.15, 0.35, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85] as const;
+const ACCEPTANCE = [0, 0.12, 0.4, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9] as const;
 const LONGEST = ACCEPTANCE.length - 1;
 
 /** Weight of one more guess. */
