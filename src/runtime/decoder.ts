@@ -15,6 +15,8 @@ export interface DecoderOptions extends CopyOptions {
   readonly kv: KvFormat;
   /** Most rows of logits that one `forwardRows` can give, up to PAGE. Default 1. */
   readonly logitRows?: number | undefined;
+  /** Independent sequences, each with a KV cache of `context` tokens. Default 1. */
+  readonly sequences?: number | undefined;
 }
 
 /** Sees the f32 input of every linear: rows [tokens, stride] of which the first `cols` count. Only f32 models keep them. */
@@ -42,10 +44,14 @@ export class Decoder {
   readonly #embed: BoundLinear;
   readonly #output: BoundLinear;
   readonly #norm: number;
-  readonly #kv: KvCache;
+  /** By sequence. */
+  readonly #caches: readonly KvCache[];
   /** For each count up to `logitRows`, views of that many rows of logits [vocab]. */
   readonly #rows: readonly (readonly Float32Array[])[];
-  #position = 0;
+  /** By sequence: tokens in the cache. */
+  readonly #positions: Int32Array;
+  /** The list of one sequence, for each. */
+  readonly #alone: readonly (readonly number[])[];
 
   constructor(manifest: Manifest, backend: Backend, layout: MemoryLayout, options: DecoderOptions) {
     this.manifest = manifest;
@@ -66,7 +72,10 @@ export class Decoder {
     this.#output = bind('output');
     this.#embed = manifest.linears['embed'] ? bind('embed') : this.#output;
     this.#norm = vector('norm');
-    this.#kv = new KvCache(backend, layout, this.#config, options.kv, options.context);
+    const sequences = Array.from({ length: options.sequences ?? 1 }, (_, sequence) => sequence);
+    this.#caches = sequences.map((sequence) => new KvCache(backend, layout, this.#config, options.kv, options.context, sequence));
+    this.#positions = new Int32Array(sequences.length);
+    this.#alone = sequences.map((sequence) => [sequence]);
     const views = Array.from({ length: options.logitRows ?? 1 }, (_, row) => this.#logits(row));
     this.#rows = views.map((_, last) => views.slice(0, last + 1));
     const { headDim, rope } = this.#config;
@@ -82,36 +91,59 @@ export class Decoder {
     return this.#rows.length;
   }
 
-  /** Tokens in the cache. */
+  /** Independent sequences; every method that takes one means the first by default. */
+  get sequences(): number {
+    return this.#caches.length;
+  }
+
+  /** Tokens in the cache of the first sequence. */
   get position(): number {
-    return this.#position;
+    return this.#positions[0]!;
   }
 
   /** Most tokens that the next `forward` takes: a block never crosses a page. */
-  blockRoom(): number {
-    return Math.min(PAGE - (this.#position % PAGE), this.context - this.#position);
+  blockRoom(sequence = 0): number {
+    const position = this.#positions[sequence]!;
+    return Math.min(PAGE - (position % PAGE), this.context - position);
   }
 
   /** Keeps at most n tokens; returns the position reached, which a packed page may make lower. */
-  truncate(n: number): number {
-    if (n < this.#position) this.#position = this.#kv.truncate(n);
-    return this.#position;
+  truncate(n: number, sequence = 0): number {
+    if (n < this.#positions[sequence]!) this.#positions[sequence] = this.#caches[sequence]!.truncate(n);
+    return this.#positions[sequence]!;
   }
 
   /** Runs up to `blockRoom()` tokens. Returns the last one's logits [vocab]: a view that the next call overwrites. */
-  forward(tokens: ArrayLike<number>): Float32Array {
-    return this.forwardRows(tokens, 1)[0]!;
+  forward(tokens: ArrayLike<number>, sequence = 0): Float32Array {
+    return this.forwardRows(tokens, 1, sequence)[0]!;
   }
 
   /** Runs up to `blockRoom()` tokens. Returns the logits of the last `rows` of them, in order, [rows][vocab]: views that the next call overwrites. */
-  forwardRows(tokens: ArrayLike<number>, rows: number): readonly Float32Array[] {
+  forwardRows(tokens: ArrayLike<number>, rows: number, sequence = 0): readonly Float32Array[] {
     const views = this.#rows[rows - 1];
     const most = Math.min(this.logitRows, Math.max(1, tokens.length));
     if (!views || rows > most) {
       throw new TetradError('invalid_argument', `Cannot give ${rows} rows of logits for ${tokens.length} tokens: needed are 1 to ${most}`);
     }
-    this.#run(tokens);
+    this.#run(tokens, this.#alone[sequence]!, tokens.length);
     this.#project(this.#layout.x + (tokens.length - rows) * padded(this.#config.hidden) * 4, rows);
+    return views;
+  }
+
+  /**
+   * Runs one token of each of several sequences, tokens[i] of sequences[i], none twice. Returns the logits after each, in order: the bits that they have
+   * one by one. Views that the next call overwrites.
+   */
+  step(tokens: ArrayLike<number>, sequences: readonly number[]): readonly Float32Array[] {
+    const views = this.#rows[sequences.length - 1];
+    if (!views || tokens.length !== sequences.length || !sequences.every((sequence, i) => this.#caches[sequence] && sequences.indexOf(sequence) === i)) {
+      throw new TetradError(
+        'invalid_argument',
+        `Cannot run ${tokens.length} tokens of sequences ${sequences.join(', ')}: needed are one each of different ones below ${this.sequences}, ${this.logitRows} at most`,
+      );
+    }
+    this.#run(tokens, sequences, 1);
+    this.#project(this.#layout.x, sequences.length);
     return views;
   }
 
@@ -127,34 +159,32 @@ export class Decoder {
     this.#output.multiply(this.#layout.logits, padded(vocab), rows, 0);
   }
 
-  #run(tokens: ArrayLike<number>): void {
+  /** Runs `each` tokens of each of `sequences`, whose rows follow each other. */
+  #run(tokens: ArrayLike<number>, sequences: readonly number[], each: number): void {
     const count = tokens.length;
-    if (count === 0 || count > this.blockRoom()) {
-      throw new TetradError('context_overflow', `Cannot run ${count} tokens: position ${this.#position} leaves room for 1 to ${this.blockRoom()}`);
+    for (const sequence of sequences) {
+      if (each >= 1 && each <= this.blockRoom(sequence)) continue;
+      const room = this.blockRoom(sequence);
+      throw new TetradError('context_overflow', `Cannot run ${each} tokens: position ${this.#positions[sequence]} leaves room for 1 to ${room}`);
     }
     const { heads, kvHeads, headDim, hidden, ffn, normEps, vocab } = this.#config;
     const l = this.#layout;
-    const { kernels } = this.backend;
     const xStride = padded(hidden);
     const qkvStride = padded((heads + 2 * kvHeads) * headDim);
     const attentionStride = padded(heads * headDim);
     const gateUpStride = padded(2 * ffn);
-    const page = Math.floor(this.#position / PAGE);
-    const slot = this.#position % PAGE;
     for (let t = 0; t < count; t++) {
       const id = tokens[t]!;
       if (!(id >= 0 && id < vocab)) throw new TetradError('invalid_argument', `Cannot embed token ${id}: the vocabulary has ${vocab}`);
       this.#embed.lookUp(id, l.x + t * xStride * 4);
     }
-    this.#kv.begin(page);
+    for (const sequence of sequences) this.#caches[sequence]!.begin(Math.floor(this.#positions[sequence]! / PAGE));
     for (let i = 0; i < this.#layers.length; i++) {
       const layer = this.#layers[i]!;
       layer.qkv.fromNorm(l.x, xStride, count, layer.attentionNorm, normEps);
       this.#observe(layer.qkv, count);
       layer.qkv.multiply(l.qkv, qkvStride, count, 0);
-      kernels.rope(l.qkv, qkvStride, count, heads + kvHeads, headDim, l.rope + this.#position * headDim * 4);
-      this.#kv.append(i, count, qkvStride, page, slot);
-      this.#kv.attend(i, count, qkvStride, attentionStride, page, slot);
+      for (let s = 0; s < sequences.length; s++) this.#attend(i, sequences[s]!, s * each, each, qkvStride, attentionStride);
       layer.o.from(l.attention, attentionStride, count);
       this.#observe(layer.o, count);
       layer.o.multiply(l.x, xStride, count, 1);
@@ -165,7 +195,20 @@ export class Decoder {
       this.#observe(layer.down, count);
       layer.down.multiply(l.x, xStride, count, 1);
     }
-    this.#position += count;
+    for (const sequence of sequences) this.#positions[sequence]! += each;
+  }
+
+  /** Positions, cache and attention of one sequence: rows [row, row + count) of q, k, v and of the attention output. */
+  #attend(layer: number, sequence: number, row: number, count: number, stride: number, outStride: number): void {
+    const { heads, kvHeads, headDim } = this.#config;
+    const l = this.#layout;
+    const position = this.#positions[sequence]!;
+    const cache = this.#caches[sequence]!;
+    const page = Math.floor(position / PAGE);
+    const slot = position % PAGE;
+    this.backend.kernels.rope(l.qkv + row * stride * 4, stride, count, heads + kvHeads, headDim, l.rope + position * headDim * 4);
+    cache.append(layer, row, count, stride, page, slot);
+    cache.attend(layer, row, count, stride, outStride, page, slot);
   }
 
   #observe(linear: BoundLinear, tokens: number): void {
@@ -178,14 +221,17 @@ export class Decoder {
 /** Checks options, lays out memory, streams the image into it and binds the kernels. */
 export async function createDecoder(image: ModelImage, open: OpenBackend, options: DecoderOptions): Promise<Decoder> {
   const { manifest } = image;
-  const { context, kv, logitRows = 1, signal, onProgress } = options;
+  const { context, kv, logitRows = 1, sequences = 1, signal, onProgress } = options;
   if (!Number.isInteger(context) || context < 1 || context > manifest.config.context) {
     throw new TetradError('invalid_argument', `Cannot use a context of ${context} tokens: the model takes 1 to ${manifest.config.context}`);
   }
   if (!Number.isInteger(logitRows) || logitRows < 1 || logitRows > PAGE) {
     throw new TetradError('invalid_argument', `Cannot keep ${logitRows} rows of logits: needed are 1 to ${PAGE}`);
   }
-  const layout = layoutMemory(manifest, { context, kv, logitRows });
+  if (!Number.isInteger(sequences) || sequences < 1) {
+    throw new TetradError('invalid_argument', `Cannot keep ${sequences} sequences: needed are 1 or more`);
+  }
+  const layout = layoutMemory(manifest, { context, kv, logitRows, sequences });
   const backend = open(layout.total);
   for await (const piece of image.pieces()) {
     signal?.throwIfAborted();

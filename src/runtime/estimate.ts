@@ -11,6 +11,8 @@ export interface EstimateOptions {
   readonly kv: KvFormat;
   /** Most rows of logits that one pass gives. Default 1. */
   readonly logitRows?: number | undefined;
+  /** KV caches. Default 1. */
+  readonly sequences?: number | undefined;
 }
 
 /** What a model will need, in bytes, before anything is loaded: the same sums that loading allocates. */
@@ -38,8 +40,8 @@ const PLATFORMS = [
 /** JavaScript's heap beside linear memory: tokenizer, sampler and code, measured with the 49k vocabulary of SmolLM2 (docs/benchmarks.md). */
 const HEAP_ALLOWANCE = 17e6;
 
-export function estimate(manifest: Manifest, { context, kv, logitRows = 1 }: EstimateOptions): Estimate {
-  const { total: bytes, parts } = layoutMemory(manifest, { context, kv, logitRows });
+export function estimate(manifest: Manifest, { context, kv, logitRows = 1, sequences = 1 }: EstimateOptions): Estimate {
+  const { total: bytes, parts } = layoutMemory(manifest, { context, kv, logitRows, sequences });
   const total = ceilTo(bytes, MEMORY_PAGE);
   const platforms = PLATFORMS.map((platform) => ({ ...platform, fits: total + HEAP_ALLOWANCE <= platform.limit }));
   return { ...parts, total, platforms };

@@ -12,6 +12,8 @@ import { kvLayerBytes, type MemoryLayout } from './layout.ts';
 export class KvCache {
   readonly #backend: Backend;
   readonly #layout: MemoryLayout;
+  /** Address of its pages. */
+  readonly #base: number;
   readonly #config: ModelConfig;
   readonly #format: KvFormat;
   /** Pages from page 0 on that are never packed. */
@@ -23,7 +25,8 @@ export class KvCache {
   /** The page being filled. */
   #open = 0;
 
-  constructor(backend: Backend, layout: MemoryLayout, config: ModelConfig, format: KvFormat, context: number) {
+  constructor(backend: Backend, layout: MemoryLayout, config: ModelConfig, format: KvFormat, context: number, sequence: number) {
+    this.#base = layout.kv + sequence * layout.kvBytes;
     this.#backend = backend;
     this.#layout = layout;
     this.#config = config;
@@ -37,7 +40,7 @@ export class KvCache {
 
   /** Address of a page of a layer in its open form: a kept page, or the one being filled. */
   #page(layer: number, page: number): number {
-    return this.#layout.kv + layer * this.#layerBytes + Math.min(page, this.#kept) * this.#openBytes;
+    return this.#base + layer * this.#layerBytes + Math.min(page, this.#kept) * this.#openBytes;
   }
 
   /** Address of a packed page. */
@@ -66,26 +69,26 @@ export class KvCache {
     return whole ? position : page * PAGE;
   }
 
-  /** Appends `tokens` rows of the fused q, k, v buffer at `slot` of page `page`. */
-  append(layer: number, tokens: number, stride: number, page: number, slot: number): void {
+  /** Appends `tokens` rows of the fused q, k, v buffer, from row `row` on, at `slot` of page `page`. */
+  append(layer: number, row: number, tokens: number, stride: number, page: number, slot: number): void {
     const { heads, kvHeads, headDim } = this.#config;
-    const k = this.#layout.qkv + heads * headDim * 4;
+    const k = this.#layout.qkv + (row * stride + heads * headDim) * 4;
     const v = k + kvHeads * headDim * 4;
     const { kernels } = this.#backend;
     if (this.#format.bits === 32) kernels.kvAppendF32(k, v, stride, tokens, kvHeads, headDim, this.#page(layer, page), slot);
     else kernels.kvAppendI8(k, v, stride, tokens, kvHeads, headDim, this.#page(layer, page), slot);
   }
 
-  /** Softmax attention of `tokens` queries that start at `slot` of page `page`, over all that is cached. */
-  attend(layer: number, tokens: number, stride: number, outStride: number, page: number, slot: number): void {
+  /** Softmax attention of `tokens` queries, rows from `row` on, that start at `slot` of page `page`, over all that is cached. */
+  attend(layer: number, row: number, tokens: number, stride: number, outStride: number, page: number, slot: number): void {
     const { heads, kvHeads, headDim } = this.#config;
     const { kernels } = this.#backend;
     const l = this.#layout;
     const group = heads / kvHeads;
     const scale = Math.fround(1 / Math.sqrt(headDim));
     for (let head = 0; head < kvHeads; head++) {
-      const q = l.qkv + head * group * headDim * 4;
-      const out = l.attention + head * group * headDim * 4;
+      const q = l.qkv + (row * stride + head * group * headDim) * 4;
+      const out = l.attention + (row * outStride + head * group * headDim) * 4;
       for (let p = 0; p <= page; p++) {
         const own = p === page;
         this.#tile(layer, p, head, own);

@@ -1,10 +1,10 @@
 import { ATTENTION_SCRATCH, GEMM_SCRATCH } from '../backends/backend.ts';
 import { PAGE, SEGMENT_BYTES } from '../formats/descriptor.ts';
 import { keptPages, kvHeadBytes, openFormat } from '../formats/kv-layout.ts';
-import { padded } from '../formats/layout.ts';
+import { ceilTo, padded } from '../formats/layout.ts';
 import type { KvFormat } from '../formats/number-format.ts';
 import { inputShape } from '../kernels/segment.ts';
-import type { Linear, Manifest, Segment } from '../models/image.ts';
+import { IMAGE_ALIGNMENT, type Linear, type Manifest, type Segment } from '../models/image.ts';
 import { Arena } from './arena.ts';
 
 export interface LayoutOptions {
@@ -13,6 +13,8 @@ export interface LayoutOptions {
   readonly kv: KvFormat;
   /** Rows of logits kept: a few to generate, PAGE to evaluate every position. */
   readonly logitRows: number;
+  /** KV caches, each of `context` tokens. */
+  readonly sequences: number;
 }
 
 /** A segment with integer codes. */
@@ -32,7 +34,10 @@ export interface MemoryLayout {
   readonly tables: Readonly<Record<string, number>>;
   /** f32 [context, headDim]: per position headDim / 2 cosines, then sines. */
   readonly rope: number;
+  /** [sequences, kvBytes] */
   readonly kv: number;
+  /** Bytes of one sequence's KV cache, padded as addresses are. */
+  readonly kvBytes: number;
   /** Residual stream, f32 [PAGE, hidden]. Widths below are padded to whole panels. */
   readonly x: number;
   /** f32 [PAGE, (heads + 2 kvHeads) * headDim] */
@@ -84,7 +89,8 @@ export function layoutMemory(manifest: Manifest, options: LayoutOptions): Memory
   const rope = arena.take(options.context * headDim * 4);
   const tablesEnd = arena.end;
 
-  const kv = arena.take(layers * kvLayerBytes(options.kv, options.context, kvHeads, headDim));
+  const kvBytes = ceilTo(layers * kvLayerBytes(options.kv, options.context, kvHeads, headDim), IMAGE_ALIGNMENT);
+  const kv = arena.take(options.sequences * kvBytes);
   const kvEnd = arena.end;
 
   const multiplied = linears.filter(([name]) => name !== 'embed').map(([, linear]) => linear);
@@ -108,7 +114,7 @@ export function layoutMemory(manifest: Manifest, options: LayoutOptions): Memory
   const attentionScratch = arena.take(ATTENTION_SCRATCH);
 
   return {
-    image, tables, rope, kv, x, qkv, attention, gateUp, logits, values, codes, scales, sums, attentionState, keys, valueTile, gemmScratch, attentionScratch,
+    image, tables, rope, kv, kvBytes, x, qkv, attention, gateUp, logits, values, codes, scales, sums, attentionState, keys, valueTile, gemmScratch, attentionScratch,
     total: arena.end,
     parts: { weights: weightsEnd, tables: tablesEnd - weightsEnd, kv: kvEnd - tablesEnd, activations: arena.end - kvEnd },
   };

@@ -47,7 +47,7 @@ describe('recipe w4ax', () => {
   it('gathers channels into 4- and 8-bit blocks of one GEMM that equals the unpermuted computation', async () => {
     const image = quantize(store, withOverrides(recipe('w4ax'), ['split.0.share=0.4']), { samples });
     const bytes = await imageBytes(image);
-    const layout = layoutMemory(image.manifest, { context: 64, kv: KV4, logitRows: 1 });
+    const layout = layoutMemory(image.manifest, { context: 64, kv: KV4, logitRows: 1, sequences: 1 });
     const backend = open(layout.total);
     backend.memory.u8.set(bytes, layout.image);
     for (const site of ['attn.qkv', 'attn.o', 'mlp.gate_up']) {
