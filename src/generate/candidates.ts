@@ -1,4 +1,5 @@
 import { exp, log } from '../core/math.ts';
+import { heapify, sink, sortByKey } from './id-heap.ts';
 
 /**
  * The tokens still in play for one choice, with their logits in f64. Filters shrink the list; all arrays are allocated once, and the vocabulary is
@@ -42,9 +43,10 @@ export class Candidates {
   best(): number {
     const given = this.#given;
     if (given === null) return this.#best();
+    const count = this.#count;
     let best = 0;
     let largest = -Infinity;
-    for (let id = 0; id < this.#count; id++) {
+    for (let id = 0; id < count; id++) {
       const logit = given[id]!;
       if (!(logit > largest)) continue;
       largest = logit;
@@ -56,10 +58,11 @@ export class Candidates {
   /** Keeps the k likeliest of all tokens; comes before the other filters. */
   topK(k: number): void {
     if (k === 0 || k >= this.#count) return;
-    if (this.#given === null) this.#topK(this.#logits, k);
-    else this.#topK(this.#given, k);
+    const size = k | 0; // an integer kept as a double would make loops over ids three times as long
+    if (this.#given === null) this.#topK(this.#logits, size);
+    else this.#topK(this.#given, size);
     this.#given = null;
-    this.#keep(k);
+    this.#keep(size);
   }
 
   /** Keeps those whose surprise -log p is nearest to the entropy, until their probabilities reach p. */
@@ -77,7 +80,7 @@ export class Candidates {
       if (probabilities[id]! > 0) entropy += probabilities[id]! * keys[id]!;
     }
     for (let i = 0; i < this.#count; i++) keys[ids[i]!] = -Math.abs(keys[ids[i]!]! - entropy);
-    this.#sort(keys);
+    sortByKey(ids, keys, this.#count);
     this.#keepMass(p);
   }
 
@@ -89,7 +92,7 @@ export class Candidates {
     // Tokens below (1 - p) / count hold less than 1 - p together: the rest reaches p without them.
     const floor = (1 - p) / this.#count;
     this.#keepFrom(this.#probabilities, floor);
-    this.#sort(this.#logits);
+    sortByKey(this.#ids, this.#logits, this.#count);
     this.#keepMass(p);
   }
 
@@ -142,50 +145,21 @@ export class Candidates {
   #topK(from: ArrayLike<number>, k: number): void {
     const logits = this.#logits;
     const ids = this.#ids;
+    const count = this.#count;
     for (let id = 0; id < k; id++) {
       logits[id] = possible(from[id]!);
       ids[id] = id;
     }
-    this.#heap(logits, k);
+    heapify(ids, logits, k);
     let least = logits[ids[0]!]!;
-    for (let id = k; id < this.#count; id++) {
+    for (let id = k; id < count; id++) {
       const logit = from[id]!;
       if (!(logit > least)) continue; // an equal one has a higher id than all before it
       logits[id] = logit;
       ids[0] = id;
-      this.#sink(logits, 0, k);
+      sink(ids, logits, 0, k);
       least = logits[ids[0]!]!;
     }
-  }
-
-  /** Orders the ids in play: larger keys first. */
-  #sort(keys: Float64Array): void {
-    const ids = this.#ids;
-    this.#heap(keys, this.#count);
-    for (let last = this.#count - 1; last > 0; last--) {
-      const least = ids[0]!;
-      ids[0] = ids[last]!;
-      ids[last] = least;
-      this.#sink(keys, 0, last);
-    }
-  }
-
-  /** Makes a heap of the first `size` ids, with the one that comes last on top. */
-  #heap(keys: Float64Array, size: number): void {
-    for (let root = (size >> 1) - 1; root >= 0; root--) this.#sink(keys, root, size);
-  }
-
-  #sink(keys: Float64Array, root: number, size: number): void {
-    const ids = this.#ids;
-    const moved = ids[root]!;
-    let at = root;
-    for (let child = 2 * at + 1; child < size; child = 2 * at + 1) {
-      if (child + 1 < size && before(keys, ids[child]!, ids[child + 1]!)) child++;
-      if (!before(keys, moved, ids[child]!)) break;
-      ids[at] = ids[child]!;
-      at = child;
-    }
-    ids[at] = moved;
   }
 
   /** Probabilities of the ids in play; all of them equal if none is possible. */
@@ -228,6 +202,3 @@ export class Candidates {
 
 /** A logit, or that of an impossible token where it is no number. */
 const possible = (logit: number): number => (logit === logit ? logit : -Infinity);
-
-/** Id a comes before id b: its key is larger, or equal and a lower. */
-const before = (keys: Float64Array, a: number, b: number): boolean => keys[a]! > keys[b]! || (keys[a] === keys[b] && a < b);
