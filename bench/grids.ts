@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { compare } from '../src/evaluate/divergence.ts';
 import { evaluatorOf } from '../src/evaluate/evaluator.ts';
 import { dequantise } from '../src/formats/dequantise.ts';
+import { PAGE } from '../src/formats/descriptor.ts';
 import type { WeightFormat } from '../src/formats/number-format.ts';
 import { KV32 } from '../src/formats/number-format.ts';
 import { openGguf } from '../src/importers/open.ts';
@@ -73,7 +74,7 @@ if (!gguf || !text) throw new Error('the reference GGUF and ../shared/data are n
 const store = await openGguf(await fileSource(gguf));
 const open = await opener();
 const context = Number(flags.context);
-const evaluator = async (from: WeightStore) => evaluatorOf(await createDecoder(quantize(from, recipe('f32')), open, { context, kv: KV32, allLogits: true }));
+const evaluator = async (from: WeightStore) => evaluatorOf(await createDecoder(quantize(from, recipe('f32')), open, { context, kv: KV32, logitRows: PAGE }));
 const ids = new Tokenizer(store.tokenizer).encode(readFileSync(text, 'utf8'));
 const base = await evaluator(store);
 const { candidates } = await compare(base, await Promise.all(GRIDS.map((grid) => evaluator(through(store, grid)))), ids, { context, windows: Number(flags.windows) });

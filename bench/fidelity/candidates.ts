@@ -1,6 +1,7 @@
 import type { Evaluator } from '../../src/evaluate/evaluator.ts';
 import { evaluatorOf } from '../../src/evaluate/evaluator.ts';
 import type { OpenBackend } from '../../src/backends/backend.ts';
+import { PAGE } from '../../src/formats/descriptor.ts';
 import type { KvFormat } from '../../src/formats/number-format.ts';
 import type { WeightStore } from '../../src/models/weights.ts';
 import { withOverrides } from '../../src/quantize/overrides.ts';
@@ -29,6 +30,6 @@ export interface LoadedCandidate {
 export async function loadCandidate(store: WeightStore, text: string, context: number, open: OpenBackend): Promise<LoadedCandidate> {
   const { recipe: chosen, kv } = parseCandidate(text);
   const image = await quantizeStore(store, chosen, { open });
-  const decoder = await createDecoder(image, open, { context, kv, allLogits: true });
+  const decoder = await createDecoder(image, open, { context, kv, logitRows: PAGE });
   return { evaluator: evaluatorOf(decoder), bytes: image.manifest.bytes };
 }

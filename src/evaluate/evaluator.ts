@@ -14,17 +14,13 @@ export interface Evaluator {
   forward(tokens: ArrayLike<number>): readonly Float32Array[];
 }
 
-/** A decoder made with `allLogits`. */
+/** A decoder that keeps PAGE rows of logits. */
 export function evaluatorOf(decoder: Decoder): Evaluator {
   return {
     context: decoder.context,
     vocab: decoder.vocab,
     block: PAGE,
     reset: () => void decoder.truncate(0),
-    forward(tokens) {
-      const rows: Float32Array[] = [];
-      decoder.forwardAll(tokens, (logits) => rows.push(logits));
-      return rows;
-    },
+    forward: (tokens) => decoder.forwardRows(tokens, tokens.length),
   };
 }

@@ -8,6 +8,7 @@ import { TokenRun } from './generator.ts';
 import { Sampler } from './sampler.ts';
 import { resolveSampling, type SamplingOptions } from './sampling-options.ts';
 import { Sequence } from './sequence.ts';
+import { checkSpeculate, Speculator, type Speculate } from './speculation.ts';
 import { StopMatcher } from './stop.ts';
 import type { TokenModel } from './token-model.ts';
 
@@ -19,6 +20,11 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal | undefined;
   /** Control tokens written in the prompt are parsed, and those generated are shown. Default false. */
   readonly special?: boolean | undefined;
+  /**
+   * Guesses tokens from the text so far and checks several in one pass: the same text sooner where it repeats prompt or completion, as summaries and
+   * edits do. `auto` guesses where it is expected to save time, a number up to so many tokens (7 at most) wherever there are any. Default `auto`.
+   */
+  readonly speculate?: Speculate | undefined;
 }
 
 export interface ModelParts<Estimate> {
@@ -42,6 +48,7 @@ export class Model<Estimate = unknown> implements AsyncDisposable {
   readonly #now: () => number;
   readonly #release: (() => void | Promise<void>) | undefined;
   readonly #candidates: Candidates;
+  readonly #speculator: Speculator;
   #template: ChatTemplate | undefined;
   #disposing: Promise<void> | undefined;
 
@@ -53,6 +60,7 @@ export class Model<Estimate = unknown> implements AsyncDisposable {
     this.#now = parts.now;
     this.#release = parts.release;
     this.#candidates = new Candidates(parts.tokens.vocab);
+    this.#speculator = new Speculator(parts.tokens.context);
   }
 
   /** Tokens of context, prompt and completion together. */
@@ -92,12 +100,13 @@ export class Model<Estimate = unknown> implements AsyncDisposable {
       if (maxTokens !== undefined && !(Number.isInteger(maxTokens) && maxTokens >= 1)) {
         throw new TetradError('invalid_argument', `Cannot generate: maxTokens is ${String(maxTokens)}, needed is an integer of at least 1`);
       }
+      const speculate = checkSpeculate(options.speculate ?? 'auto');
       const sampling = resolveSampling(options, vocab);
       const stop = new StopMatcher(options.stop);
       const prompt = promptIds();
       const sampler = new Sampler(this.#candidates, sampling, prompt);
       const end = new Set(this.tokenizer.data.eos);
-      const run = new TokenRun(this.#sequence, prompt, { sampler, end, maxTokens, signal, now: this.#now });
+      const run = new TokenRun(this.#sequence, prompt, { sampler, speculator: this.#speculator, speculate, end, maxTokens, signal, now: this.#now });
       return { run, stop, seed: sampling.seed };
     });
   }

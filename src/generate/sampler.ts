@@ -1,5 +1,6 @@
 import { Random } from '../core/random.ts';
 import type { Candidates } from './candidates.ts';
+import { Recent } from './recent.ts';
 import type { Sampling } from './sampling-options.ts';
 
 /** Chooses tokens; see `SamplingOptions` for the steps. All arithmetic is f64 by exactly specified operations. */
@@ -7,15 +8,20 @@ export class Sampler {
   readonly #sampling: Sampling;
   readonly #random: Random;
   readonly #candidates: Candidates;
-  readonly #history: number[]; // prompt and completion, as far as the window may need it
-  readonly #counts = new Map<number, number>(); // completion only
+  /** What `repetitionPenalty` acts on: prompt and completion; null without it. */
+  readonly #repeated: Recent | null;
+  /** What the other penalties act on: the completion; null without them. */
+  readonly #completion: Recent | null;
 
   /** `candidates`: scratch memory, which several samplers may share. */
   constructor(candidates: Candidates, sampling: Sampling, prompt: readonly number[] = []) {
+    const { repetitionPenalty, repetitionWindow, frequencyPenalty, presencePenalty } = sampling;
     this.#sampling = sampling;
     this.#random = Random.seeded(sampling.seed);
     this.#candidates = candidates;
-    this.#history = sampling.repetitionWindow > 0 ? prompt.slice(-sampling.repetitionWindow) : [];
+    this.#repeated = repetitionPenalty !== 1 && repetitionWindow > 0 ? new Recent(repetitionWindow) : null;
+    this.#completion = frequencyPenalty !== 0 || presencePenalty !== 0 ? new Recent(Infinity) : null;
+    if (this.#repeated) for (const id of prompt) this.#repeated.push(id);
   }
 
   /** The next token for `logits` [vocab], and takes it into account from here on. */
@@ -33,20 +39,21 @@ export class Sampler {
   }
 
   #penalise(): void {
-    const { repetitionPenalty, repetitionWindow, frequencyPenalty, presencePenalty, logitBias } = this.#sampling;
+    const { repetitionPenalty, frequencyPenalty, presencePenalty, logitBias } = this.#sampling;
+    if (!this.#repeated && !this.#completion && logitBias.length === 0) return;
     const { logits } = this.#candidates;
-    if (repetitionPenalty !== 1 && repetitionWindow > 0) {
-      for (const id of new Set(this.#history.slice(-repetitionWindow))) {
-        logits[id] = logits[id]! > 0 ? logits[id]! / repetitionPenalty : logits[id]! * repetitionPenalty;
-      }
-    }
-    for (const [id, count] of this.#counts) logits[id]! -= count * frequencyPenalty + presencePenalty;
+    this.#repeated?.counts.forEach((_, id) => {
+      logits[id] = logits[id]! > 0 ? logits[id]! / repetitionPenalty : logits[id]! * repetitionPenalty;
+    });
+    this.#completion?.counts.forEach((count, id) => {
+      logits[id]! -= count * frequencyPenalty + presencePenalty;
+    });
     for (const [id, bias] of logitBias) logits[id]! += bias;
   }
 
   #accept(id: number): number {
-    this.#history.push(id);
-    this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
+    this.#repeated?.push(id);
+    this.#completion?.push(id);
     return id;
   }
 }

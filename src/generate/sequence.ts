@@ -49,10 +49,15 @@ export class Sequence {
     return this.#tokens.length;
   }
 
-  /** Runs tokens, at most `model.blockRoom()`, and adds them to the cache. */
-  forward(tokens: readonly number[]): Float32Array {
-    const logits = this.model.forward(tokens);
-    this.#tokens.push(...tokens);
+  /** Runs tokens, at most `model.blockRoom()`, and adds them to the cache. Returns the logits of the last `rows`. */
+  forward(tokens: ArrayLike<number>, rows: number): readonly Float32Array[] {
+    const logits = this.model.forwardRows(tokens, rows);
+    for (let i = 0; i < tokens.length; i++) this.#tokens.push(tokens[i]!);
     return logits;
+  }
+
+  /** Drops the tokens from index n on, which lie in the last block. Nothing is left to drop once disposed. */
+  drop(n: number): void {
+    if (this.#model && n < this.#tokens.length) this.#tokens.length = this.#model.truncate(n);
   }
 }

@@ -3,12 +3,17 @@ export interface TokenModel {
   readonly vocab: number;
   /** Most tokens that the cache holds. */
   readonly context: number;
+  /** Most rows of logits that one pass gives. */
+  readonly logitRows: number;
   /** Tokens in the cache. */
   readonly position: number;
-  /** Keeps at most n tokens of the cache; returns the position reached, which may be lower. */
+  /** Keeps at most n tokens of the cache; returns the position reached, which is lower only if n lies before the last block's first token. */
   truncate(n: number): number;
-  /** Runs 1 to `blockRoom()` tokens; returns the last one's logits [vocab], a view that the next call overwrites. */
-  forward(tokens: ArrayLike<number>): Float32Array;
-  /** Most tokens that the next `forward` takes. */
+  /**
+   * Runs 1 to `blockRoom()` tokens. Returns the logits of the last `rows` of them, in order, [rows][vocab]: views that the next call overwrites.
+   * A row has the same bits whatever the block.
+   */
+  forwardRows(tokens: ArrayLike<number>, rows: number): readonly Float32Array[];
+  /** Most tokens that the next pass takes. */
   blockRoom(): number;
 }

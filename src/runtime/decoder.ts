@@ -16,8 +16,10 @@ export type { Tap } from './forward.ts';
 export interface DecoderOptions extends CopyOptions {
   readonly context: number;
   readonly kv: KvFormat;
-  /** Keep the logits of every position of a block, not only of the last. */
-  readonly allLogits?: boolean | undefined;
+  /** Most rows of logits that one `forwardRows` can give, up to PAGE. Default 1. */
+  readonly logitRows?: number | undefined;
+  /** Independent sequences, each with a KV cache of `context` tokens. Default 1. */
+  readonly sequences?: number | undefined;
   /** Threads that work together, the caller's included; default 1. More need `host`, and a backend over shared memory. */
   readonly threads?: number | undefined;
   readonly host?: ThreadHost | null | undefined;
@@ -33,8 +35,13 @@ export class Decoder implements AsyncDisposable {
   readonly #layout: MemoryLayout;
   readonly #forward: Forward;
   readonly #workers: Workers | null;
-  readonly #logitRows: number;
-  #position = 0;
+  /** For each count up to `logitRows`, views of that many rows of logits [vocab]. */
+  readonly #rows: readonly (readonly Float32Array[])[];
+  /** By sequence: tokens in the cache. */
+  readonly #positions: Int32Array;
+  /** The list of one sequence, for each. */
+  readonly #alone: readonly (readonly number[])[];
+  readonly #command = { count: 0, sequences: 0, rows: 0 };
   #disposed = false;
 
   constructor(manifest: Manifest, backend: Backend, layout: MemoryLayout, options: DecoderOptions, workers: Workers | null = null) {
@@ -43,11 +50,15 @@ export class Decoder implements AsyncDisposable {
     this.context = options.context;
     this.#config = manifest.config;
     this.#layout = layout;
-    this.#logitRows = options.allLogits ? PAGE : 1;
     this.#workers = workers;
     const team = workers?.team ?? new Solo();
     this.threads = team.size;
-    this.#forward = new Forward(manifest, backend, layout, options, team);
+    const sequences = options.sequences ?? 1;
+    this.#forward = new Forward(manifest, backend, layout, { context: options.context, kv: options.kv, sequences }, team);
+    this.#positions = new Int32Array(sequences);
+    this.#alone = Array.from({ length: sequences }, (_, sequence) => [sequence]);
+    const views = Array.from({ length: options.logitRows ?? 1 }, (_, row) => this.#logits(row));
+    this.#rows = views.map((_, last) => views.slice(0, last + 1));
   }
 
   /** Observes inputs while it is set. */
@@ -59,33 +70,63 @@ export class Decoder implements AsyncDisposable {
     return this.#config.vocab;
   }
 
-  /** Tokens in the cache. */
+  /** Most rows of logits that one `forwardRows` can give. */
+  get logitRows(): number {
+    return this.#rows.length;
+  }
+
+  /** Independent sequences; every method that takes one means the first by default. */
+  get sequences(): number {
+    return this.#positions.length;
+  }
+
+  /** Tokens in the cache of the first sequence. */
   get position(): number {
-    return this.#position;
+    return this.#positions[0]!;
   }
 
   /** Most tokens that the next `forward` takes: a block never crosses a page. */
-  blockRoom(): number {
-    return Math.min(PAGE - (this.#position % PAGE), this.context - this.#position);
+  blockRoom(sequence = 0): number {
+    const position = this.#positions[sequence]!;
+    return Math.min(PAGE - (position % PAGE), this.context - position);
   }
 
   /** Keeps at most n tokens; returns the position reached, which a packed page may make lower. */
-  truncate(n: number): number {
-    if (n < this.#position) this.#position = this.#forward.kv.truncate(n);
-    return this.#position;
+  truncate(n: number, sequence = 0): number {
+    if (n < this.#positions[sequence]!) this.#positions[sequence] = this.#forward.caches[sequence]!.truncate(n);
+    return this.#positions[sequence]!;
   }
 
   /** Runs up to `blockRoom()` tokens. Returns the last one's logits [vocab]: a view that the next call overwrites. */
-  forward(tokens: ArrayLike<number>): Float32Array {
-    this.#run(tokens, 1);
-    return this.#logits(0);
+  forward(tokens: ArrayLike<number>, sequence = 0): Float32Array {
+    return this.forwardRows(tokens, 1, sequence)[0]!;
   }
 
-  /** Runs up to `blockRoom()` tokens; `each` gets every position's logits [vocab] in order. Needs `allLogits`. */
-  forwardAll(tokens: ArrayLike<number>, each: (logits: Float32Array, index: number) => void): void {
-    if (this.#logitRows < tokens.length) throw new TetradError('invalid_argument', 'Cannot give all logits: the decoder was made without allLogits');
-    this.#run(tokens, tokens.length);
-    for (let t = 0; t < tokens.length; t++) each(this.#logits(t), t);
+  /** Runs up to `blockRoom()` tokens. Returns the logits of the last `rows` of them, in order, [rows][vocab]: views that the next call overwrites. */
+  forwardRows(tokens: ArrayLike<number>, rows: number, sequence = 0): readonly Float32Array[] {
+    const views = this.#rows[rows - 1];
+    const most = Math.min(this.logitRows, Math.max(1, tokens.length));
+    if (!views || rows > most) {
+      throw new TetradError('invalid_argument', `Cannot give ${rows} rows of logits for ${tokens.length} tokens: needed are 1 to ${most}`);
+    }
+    this.#run(tokens, this.#alone[sequence]!, tokens.length, rows);
+    return views;
+  }
+
+  /**
+   * Runs one token of each of several sequences, tokens[i] of sequences[i], none twice. Returns the logits after each, in order: the bits that they have
+   * one by one. Views that the next call overwrites.
+   */
+  step(tokens: ArrayLike<number>, sequences: readonly number[]): readonly Float32Array[] {
+    const views = this.#rows[sequences.length - 1];
+    if (!views || tokens.length !== sequences.length || !sequences.every((sequence, i) => sequence < this.sequences && sequence >= 0 && sequences.indexOf(sequence) === i)) {
+      throw new TetradError(
+        'invalid_argument',
+        `Cannot run ${tokens.length} tokens of sequences ${sequences.join(', ')}: needed are one each of different ones below ${this.sequences}, ${this.logitRows} at most`,
+      );
+    }
+    this.#run(tokens, sequences, 1, sequences.length);
+    return views;
   }
 
   /** Ends the threads; later blocks fail with `disposed`. */
@@ -103,35 +144,53 @@ export class Decoder implements AsyncDisposable {
     return this.backend.memory.f32.subarray(from, from + this.#config.vocab);
   }
 
-  #run(tokens: ArrayLike<number>, rows: number): void {
+  /** Runs `each` tokens of each of `sequences`, whose rows follow each other; leaves the logits of the last `rows` tokens. */
+  #run(tokens: ArrayLike<number>, sequences: readonly number[], each: number, rows: number): void {
     if (this.#disposed) throw new TetradError('disposed', 'Cannot run tokens: the decoder has been disposed of');
-    const count = tokens.length;
-    const position = this.#position;
-    if (count === 0 || count > this.blockRoom()) {
-      throw new TetradError('context_overflow', `Cannot run ${count} tokens: position ${position} leaves room for 1 to ${this.blockRoom()}`);
+    for (const sequence of sequences) {
+      const room = this.blockRoom(sequence);
+      if (each >= 1 && each <= room) continue;
+      throw new TetradError('context_overflow', `Cannot run ${each} tokens: position ${this.#positions[sequence]} leaves room for 1 to ${room}`);
     }
     const { vocab } = this.#config;
-    for (let t = 0; t < count; t++) {
+    for (let t = 0; t < tokens.length; t++) {
       const id = tokens[t]!;
       if (!(id >= 0 && id < vocab)) throw new TetradError('invalid_argument', `Cannot embed token ${id}: the vocabulary has ${vocab}`);
     }
     this.#forward.embed(tokens);
-    this.#forward.kv.begin(Math.floor(position / PAGE));
-    const command = { count, position, rows };
+    const { i32 } = this.backend.memory;
+    const batch = this.#layout.batch >>> 2;
+    for (let s = 0; s < sequences.length; s++) {
+      const sequence = sequences[s]!;
+      const position = this.#positions[sequence]!;
+      i32[batch + 2 * s] = sequence;
+      i32[batch + 2 * s + 1] = position;
+      this.#forward.caches[sequence]!.begin(Math.floor(position / PAGE));
+    }
+    const command = this.#command;
+    command.count = tokens.length;
+    command.sequences = sequences.length;
+    command.rows = rows;
     if (this.#workers) this.#workers.lead(this.#forward, command);
     else this.#forward.run(command);
-    this.#position += count;
+    for (const sequence of sequences) this.#positions[sequence]! += each;
   }
 }
 
 /** Checks options, lays out memory, streams the image into it and binds the kernels. */
 export async function createDecoder(image: ModelImage, open: OpenBackend, options: DecoderOptions): Promise<Decoder> {
   const { manifest } = image;
-  const { context, kv, allLogits, signal, onProgress, threads = 1, host } = options;
+  const { context, kv, logitRows = 1, sequences = 1, signal, onProgress, threads = 1, host } = options;
   if (!Number.isInteger(context) || context < 1 || context > manifest.config.context) {
     throw new TetradError('invalid_argument', `Cannot use a context of ${context} tokens: the model takes 1 to ${manifest.config.context}`);
   }
-  const plan = { context, kv, threads, logitRows: allLogits ? PAGE : 1 };
+  if (!Number.isInteger(logitRows) || logitRows < 1 || logitRows > PAGE) {
+    throw new TetradError('invalid_argument', `Cannot keep ${logitRows} rows of logits: needed are 1 to ${PAGE}`);
+  }
+  if (!Number.isInteger(sequences) || sequences < 1) {
+    throw new TetradError('invalid_argument', `Cannot keep ${sequences} sequences: needed are 1 or more`);
+  }
+  const plan = { context, kv, threads, logitRows, sequences };
   const layout = layoutMemory(manifest, plan);
   const backend = open(layout.total);
   if (threads > 1 && !(host && backend.handle)) throw new TetradError('invalid_argument', `Cannot run on ${threads} threads: the memory is not shared`);

@@ -10,6 +10,10 @@ export interface EstimateOptions {
   readonly context: number;
   readonly kv: KvFormat;
   readonly threads?: number | undefined;
+  /** Most rows of logits that one pass gives. Default 1. */
+  readonly logitRows?: number | undefined;
+  /** KV caches. Default 1. */
+  readonly sequences?: number | undefined;
 }
 
 /** What a model will need, in bytes, before anything is loaded: the same sums that loading allocates. */
@@ -18,7 +22,7 @@ export interface Estimate {
   readonly kv: number;
   /** Kernel descriptors and RoPE tables. */
   readonly tables: number;
-  /** Buffers of a block of 64 tokens, one row of logits, and each thread's scratch. */
+  /** Buffers of a block of 64 tokens, the rows of logits, and each thread's scratch. */
   readonly activations: number;
   /** Linear memory in all, in whole WebAssembly pages. JavaScript's own heap (tokenizer, sampler, code) comes on top: some 17 MB. */
   readonly total: number;
@@ -37,8 +41,8 @@ const PLATFORMS = [
 /** JavaScript's heap beside linear memory: tokenizer, sampler and code, measured with the 49k vocabulary of SmolLM2 (docs/benchmarks.md). */
 const HEAP_ALLOWANCE = 17e6;
 
-export function estimate(manifest: Manifest, { context, kv, threads }: EstimateOptions): Estimate {
-  const { total: bytes, parts } = layoutMemory(manifest, { context, kv, threads, logitRows: 1 });
+export function estimate(manifest: Manifest, { context, kv, threads, logitRows = 1, sequences = 1 }: EstimateOptions): Estimate {
+  const { total: bytes, parts } = layoutMemory(manifest, { context, kv, threads, logitRows, sequences });
   const total = ceilTo(bytes, MEMORY_PAGE);
   const platforms = PLATFORMS.map((platform) => ({ ...platform, fits: total + HEAP_ALLOWANCE <= platform.limit }));
   return { ...parts, total, platforms };

@@ -1,11 +1,10 @@
 import type { Backend } from '../backends/backend.ts';
 import { PAGE } from '../formats/descriptor.ts';
 import { padded } from '../formats/layout.ts';
-import type { KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { BoundLinear } from './bound-linear.ts';
 import { KvCache } from './kv-cache.ts';
-import type { MemoryLayout, Plan } from './layout.ts';
+import type { LayoutOptions, MemoryLayout, Plan } from './layout.ts';
 import { fillRopeTable } from './rope-table.ts';
 import type { Command, Team } from './team.ts';
 
@@ -26,7 +25,8 @@ interface Layer {
  * Rank 0 embeds the tokens and prepares the cache; then all ranks `run`, with five barriers a layer for short blocks and nine for long ones.
  */
 export class Forward {
-  readonly kv: KvCache;
+  /** By sequence. */
+  readonly caches: readonly KvCache[];
   /** Set to observe inputs; see `Tap`. */
   tap: Tap | null = null;
   readonly #backend: Backend;
@@ -38,7 +38,7 @@ export class Forward {
   readonly #output: BoundLinear;
   readonly #norm: number;
 
-  constructor(plan: Plan, backend: Backend, layout: MemoryLayout, options: { readonly context: number; readonly kv: KvFormat }, team: Team) {
+  constructor(plan: Plan, backend: Backend, layout: MemoryLayout, options: Pick<LayoutOptions, 'context' | 'kv' | 'sequences'>, team: Team) {
     const { config } = plan;
     this.#backend = backend;
     this.#config = config;
@@ -57,7 +57,7 @@ export class Forward {
     this.#output = bind('output');
     this.#embed = plan.linears['embed'] ? bind('embed') : this.#output;
     this.#norm = vector('norm');
-    this.kv = new KvCache(backend, layout, config, options.kv, options.context);
+    this.caches = Array.from({ length: options.sequences }, (_, sequence) => new KvCache(backend, layout, config, options.kv, options.context, sequence));
     if (team.rank > 0) return;
     const { headDim, rope } = config;
     fillRopeTable(backend.memory.f32.subarray(layout.rope >>> 2, (layout.rope >>> 2) + options.context * headDim), rope, headDim, options.context);
@@ -69,8 +69,8 @@ export class Forward {
     for (let t = 0; t < tokens.length; t++) this.#embed.lookUp(tokens[t]!, this.#layout.x + t * stride);
   }
 
-  /** Runs a block, which does not cross a page; leaves the logits of its last `rows` tokens. */
-  run({ count, position, rows }: Command): void {
+  /** Runs a block, which crosses no page, or a token of each of several sequences; leaves the logits of the last `rows` tokens. */
+  run({ count, sequences, rows }: Command): void {
     const { heads, kvHeads, headDim, hidden, ffn, normEps, vocab } = this.#config;
     const l = this.#layout;
     const xStride = padded(hidden);
@@ -82,7 +82,9 @@ export class Forward {
       layer.qkv.fromNorm(l.x, xStride, count, layer.attentionNorm, normEps);
       this.#observe(layer.qkv, count);
       layer.qkv.multiply(l.qkv, qkvStride, count, 0);
-      this.#attend(i, count, position, qkvStride, attentionStride);
+      this.#append(i, count, sequences, qkvStride);
+      if (sequences === 1) this.#attend(i, count, qkvStride, attentionStride);
+      else this.#attendEach(i, sequences, qkvStride, attentionStride);
       layer.o.from(l.attention, attentionStride, count);
       this.#observe(layer.o, count);
       layer.o.multiply(l.x, xStride, count, 1);
@@ -98,38 +100,74 @@ export class Forward {
     this.#output.multiply(l.logits, padded(vocab), rows, 0);
   }
 
-  /** RoPE and cache, KV head by KV head; attention unit by unit; then the parts that short blocks leave are put together. */
-  #attend(layer: number, count: number, position: number, qkvStride: number, attentionStride: number): void {
+  /** Sequence number `s` of the command. */
+  #sequence(s: number): number {
+    return this.#backend.memory.i32[(this.#layout.batch >>> 2) + 2 * s]!;
+  }
+
+  /** The position of its first token. */
+  #position(s: number): number {
+    return this.#backend.memory.i32[(this.#layout.batch >>> 2) + 2 * s + 1]!;
+  }
+
+  /** RoPE, and keys and values into the caches, KV head by KV head. */
+  #append(layer: number, count: number, sequences: number, stride: number): void {
     const { heads, kvHeads, headDim } = this.#config;
     const { kernels } = this.#backend;
-    const { qkv, rope, attentionScratch } = this.#layout;
-    const { kv } = this;
+    const { qkv, rope } = this.#layout;
     const team = this.#team;
     const group = heads / kvHeads;
-    const table = rope + position * headDim * 4;
-    const page = Math.floor(position / PAGE);
-    const slot = position % PAGE;
-    for (let more = team.deal(kvHeads); more; more = team.claim()) {
-      for (let head = team.from; head < team.to; head++) {
-        kernels.rope(qkv + head * group * headDim * 4, qkvStride, count, group, headDim, table);
-        kernels.rope(qkv + (heads + head) * headDim * 4, qkvStride, count, 1, headDim, table);
-        kv.append(layer, head, count, qkvStride, page, slot);
+    const each = count / sequences;
+    for (let more = team.deal(sequences * kvHeads); more; more = team.claim()) {
+      for (let unit = team.from; unit < team.to; unit++) {
+        const s = Math.floor(unit / kvHeads);
+        const head = unit % kvHeads;
+        const position = this.#position(s);
+        const row = qkv + s * each * stride * 4;
+        const table = rope + position * headDim * 4;
+        kernels.rope(row + head * group * headDim * 4, stride, each, group, headDim, table);
+        kernels.rope(row + (heads + head) * headDim * 4, stride, each, 1, headDim, table);
+        this.caches[this.#sequence(s)]!.append(layer, head, s * each, each, stride, Math.floor(position / PAGE), position % PAGE);
       }
     }
     team.barrier();
+  }
+
+  /** Attention of one sequence, unit by unit; then the parts that short blocks leave are put together. */
+  #attend(layer: number, count: number, stride: number, outStride: number): void {
+    const { kvHeads } = this.#config;
+    const team = this.#team;
+    const kv = this.caches[this.#sequence(0)]!;
+    const position = this.#position(0);
+    const page = Math.floor(position / PAGE);
     for (let more = team.deal(kv.units(count, page)); more; more = team.claim()) {
       for (let unit = team.from; unit < team.to; unit++) {
-        kv.attend(unit, layer, count, qkvStride, attentionStride, page, slot, attentionScratch);
+        kv.attend(unit, layer, count, stride, outStride, page, position % PAGE, this.#layout.attentionScratch);
         team.beat();
       }
     }
     team.barrier();
     if (!kv.merges(count, page)) {
-      // One part a head: every rank that needs it writes the same bytes.
-      kv.merge(0, kvHeads, count, attentionStride, page);
+      kv.merge(0, kvHeads, count, outStride, page); // one part a head: every rank writes the same bytes
       return;
     }
-    for (let more = team.deal(kvHeads); more; more = team.claim()) kv.merge(team.from, team.to, count, attentionStride, page);
+    for (let more = team.deal(kvHeads); more; more = team.claim()) kv.merge(team.from, team.to, count, outStride, page);
+    team.barrier();
+  }
+
+  /** Attention of one token of each sequence: a unit is a sequence and a KV head. */
+  #attendEach(layer: number, sequences: number, stride: number, outStride: number): void {
+    const { kvHeads } = this.#config;
+    const team = this.#team;
+    for (let more = team.deal(sequences * kvHeads); more; more = team.claim()) {
+      for (let unit = team.from; unit < team.to; unit++) {
+        const s = Math.floor(unit / kvHeads);
+        const position = this.#position(s);
+        const kv = this.caches[this.#sequence(s)]!;
+        kv.attendRows(layer, unit % kvHeads, s, 1, stride, outStride, Math.floor(position / PAGE), position % PAGE, this.#layout.attentionScratch);
+        team.beat();
+      }
+    }
     team.barrier();
   }
 

@@ -13,6 +13,8 @@ import { kvLayerBytes, type MemoryLayout } from './layout.ts';
 export class KvCache {
   readonly #backend: Backend;
   readonly #layout: MemoryLayout;
+  /** Address of its pages. */
+  readonly #base: number;
   readonly #config: ModelConfig;
   readonly #format: KvFormat;
   /** Pages from page 0 on that are never packed. */
@@ -29,7 +31,8 @@ export class KvCache {
   /** The page being filled. */
   #open = 0;
 
-  constructor(backend: Backend, layout: MemoryLayout, config: ModelConfig, format: KvFormat, context: number) {
+  constructor(backend: Backend, layout: MemoryLayout, config: ModelConfig, format: KvFormat, context: number, sequence: number) {
+    this.#base = layout.kv + sequence * layout.kvBytes;
     this.#backend = backend;
     this.#layout = layout;
     this.#config = config;
@@ -48,7 +51,7 @@ export class KvCache {
 
   /** Address of a page of a layer in its open form: a kept page, or the one being filled. */
   #page(layer: number, page: number): number {
-    return this.#layout.kv + layer * this.#layerBytes + Math.min(page, this.#kept) * this.#openBytes;
+    return this.#base + layer * this.#layerBytes + Math.min(page, this.#kept) * this.#openBytes;
   }
 
   /** Address of a packed page. */
@@ -77,10 +80,10 @@ export class KvCache {
     return whole ? position : page * PAGE;
   }
 
-  /** Appends one KV head's part of `tokens` rows of the fused q, k, v buffer at `slot` of page `page`. */
-  append(layer: number, head: number, tokens: number, stride: number, page: number, slot: number): void {
+  /** Appends one KV head's part of `tokens` rows of the fused q, k, v buffer, from row `row` on, at `slot` of page `page`. */
+  append(layer: number, head: number, row: number, tokens: number, stride: number, page: number, slot: number): void {
     const { heads, kvHeads, headDim } = this.#config;
-    const k = this.#layout.qkv + (heads + head) * headDim * 4;
+    const k = this.#layout.qkv + (row * stride + (heads + head) * headDim) * 4;
     const v = k + kvHeads * headDim * 4;
     const to = this.#page(layer, page) + head * this.#openHead;
     const { kernels } = this.#backend;
@@ -98,20 +101,20 @@ export class KvCache {
     const { kvHeads } = this.#config;
     const head = unit % kvHeads;
     const part = Math.floor(unit / kvHeads);
-    if (tokens <= SPLIT) {
-      this.#chunk(part, layer, head, 0, tokens, stride, page, slot, this.#partial(part, head), scratch);
-      return;
-    }
-    const first = part * RANGE;
-    const count = Math.min(RANGE, tokens - first);
+    if (tokens <= SPLIT) this.#chunk(part, layer, head, 0, tokens, stride, page, slot, this.#partial(part, head), scratch);
+    else this.attendRows(layer, head, part * RANGE, Math.min(RANGE, tokens - part * RANGE), stride, outStride, page, slot + part * RANGE, scratch);
+  }
+
+  /** The attention of one KV head's queries in rows [row, row + tokens), RANGE at most, over all that is cached; the first is at `slot` of page `page`. */
+  attendRows(layer: number, head: number, row: number, tokens: number, stride: number, outStride: number, page: number, slot: number, scratch: number): void {
     const sums = scratch + attentionScratch(this.#config.headDim);
     const next = sums + partialBytes(this.#config, RANGE);
-    this.#chunk(0, layer, head, first, count, stride, page, slot, sums, scratch);
+    this.#chunk(0, layer, head, row, tokens, stride, page, slot, sums, scratch);
     for (let chunk = 1; chunk * CHUNK <= page; chunk++) {
-      this.#chunk(chunk, layer, head, first, count, stride, page, slot, next, scratch);
-      this.#join(sums, next, count);
+      this.#chunk(chunk, layer, head, row, tokens, stride, page, slot, next, scratch);
+      this.#join(sums, next, tokens);
     }
-    this.#finish(sums, head, first, count, outStride);
+    this.#finish(sums, head, row, tokens, outStride);
   }
 
   /** Whether `merge` adds parts up, which must happen once. */
@@ -143,23 +146,23 @@ export class KvCache {
     this.#backend.kernels.attentionMerge(sums, this.#state(sums, tokens), next, this.#state(next, tokens), tokens * this.#group, this.#config.headDim);
   }
 
-  #finish(sums: number, head: number, first: number, tokens: number, outStride: number): void {
+  #finish(sums: number, head: number, row: number, tokens: number, outStride: number): void {
     const { headDim } = this.#config;
-    const out = this.#layout.attention + (first * outStride + head * this.#group * headDim) * 4;
+    const out = this.#layout.attention + (row * outStride + head * this.#group * headDim) * 4;
     this.#backend.kernels.attentionFinish(sums, this.#state(sums, tokens), tokens, this.#group, headDim, out, outStride);
   }
 
-  /** Tokens [first, first + tokens) of a block that starts at `slot` of `page`, over one chunk's pages, into the block at `out`. */
+  /** The queries of rows [row, row + tokens), of which the first is at `slot` of `page`, over one chunk's pages, into the block at `out`. */
   #chunk(
-    chunk: number, layer: number, head: number, first: number, tokens: number, stride: number, page: number, slot: number, out: number, scratch: number,
+    chunk: number, layer: number, head: number, row: number, tokens: number, stride: number, page: number, slot: number, out: number, scratch: number,
   ): void {
     const { headDim } = this.#config;
     const format = this.#format;
     const start = chunk * CHUNK;
     const end = Math.min(start + CHUNK, page + 1);
-    const q = this.#layout.qkv + (first * stride + head * this.#group * headDim) * 4;
+    const q = this.#layout.qkv + (row * stride + head * this.#group * headDim) * 4;
     const state = this.#state(out, tokens);
-    const visible = page * PAGE + slot + first + 1;
+    const visible = page * PAGE + slot + 1;
     const kept = Math.max(start, Math.min(end, this.#kept));
     const packed = Math.max(kept, Math.min(end, page));
     if (kept > start) this.#overOpen(layer, head, start, kept, q, stride, tokens, visible, out, state, 1, scratch);

@@ -1,10 +1,10 @@
 import { gemmScratchBytes } from '../backends/backend.ts';
 import { PAGE, SEGMENT_BYTES } from '../formats/descriptor.ts';
 import { keptPages, kvHeadBytes, openFormat } from '../formats/kv-layout.ts';
-import { padded } from '../formats/layout.ts';
+import { ceilTo, padded } from '../formats/layout.ts';
 import type { KvFormat } from '../formats/number-format.ts';
 import { inputShape } from '../kernels/segment.ts';
-import type { Linear, Manifest, Segment } from '../models/image.ts';
+import { IMAGE_ALIGNMENT, type Linear, type Manifest, type Segment } from '../models/image.ts';
 import { Arena } from './arena.ts';
 import { partialsBytes, unitScratchBytes } from './attention-units.ts';
 
@@ -12,10 +12,12 @@ export interface LayoutOptions {
   /** Tokens of KV cache. */
   readonly context: number;
   readonly kv: KvFormat;
-  /** Rows of logits kept: 1 to generate, PAGE to evaluate every position. */
+  /** Rows of logits kept: a few to generate, PAGE to evaluate every position. */
   readonly logitRows: number;
   /** Threads that work together; default 1. */
   readonly threads?: number | undefined;
+  /** KV caches, each of `context` tokens. */
+  readonly sequences: number;
 }
 
 /** What the layout and the forward pass need of a manifest: no tokenizer, so that it is quick to post to a worker. */
@@ -52,7 +54,12 @@ export interface MemoryLayout {
   readonly tables: Readonly<Record<string, number>>;
   /** f32 [context, headDim]: per position headDim / 2 cosines, then sines. */
   readonly rope: number;
+  /** [sequences, kvBytes] */
   readonly kv: number;
+  /** Bytes of one sequence's KV cache, padded as addresses are. */
+  readonly kvBytes: number;
+  /** What a command is about: i32 pairs [sequences in it], sequence and the position of its first token. */
+  readonly batch: number;
   /** Residual stream, f32 [PAGE, hidden]. Widths below are padded to whole panels. */
   readonly x: number;
   /** f32 [PAGE, (heads + 2 kvHeads) * headDim] */
@@ -99,7 +106,8 @@ export function layoutMemory(manifest: Plan, options: LayoutOptions, rank = 0): 
   const rope = arena.take(options.context * headDim * 4);
   const tablesEnd = arena.end;
 
-  const kv = arena.take(layers * kvLayerBytes(options.kv, options.context, kvHeads, headDim));
+  const kvBytes = ceilTo(layers * kvLayerBytes(options.kv, options.context, kvHeads, headDim), IMAGE_ALIGNMENT);
+  const kv = arena.take(options.sequences * kvBytes);
   const kvEnd = arena.end;
 
   const multiplied = linears.filter(([name]) => name !== 'embed').map(([, linear]) => linear);
@@ -108,6 +116,7 @@ export function layoutMemory(manifest: Plan, options: LayoutOptions, rank = 0): 
   const segments = Math.max(...multiplied.map((linear) => linear.segments.length));
   const floats = multiplied.some((linear) => !linear.segments.every(isQuantised));
   const rows = (width: number): number => arena.take(PAGE * padded(width) * 4);
+  const batch = arena.take(PAGE * 8);
   const x = rows(hidden);
   const qkv = rows((heads + 2 * kvHeads) * headDim);
   const attention = rows(heads * headDim);
@@ -128,7 +137,7 @@ export function layoutMemory(manifest: Plan, options: LayoutOptions, rank = 0): 
   }));
 
   return {
-    image, tables, rope, kv, x, qkv, attention, gateUp, logits, input, attentionPartials, ...ranks[rank]!,
+    image, tables, rope, kv, kvBytes, batch, x, qkv, attention, gateUp, logits, input, attentionPartials, ...ranks[rank]!,
     total: arena.end,
     parts: { weights: weightsEnd, tables: tablesEnd - weightsEnd, kv: kvEnd - tablesEnd, activations: arena.end - kvEnd },
   };

@@ -3,10 +3,13 @@ import type { Control } from './control.ts';
 /** Most threads of a model. */
 export const MOST_THREADS = 64;
 
-/** What the ranks are to do: run `count` tokens from `position` on, and the output layer for the last `rows` of them. */
+/**
+ * What the ranks are to do: run `count` tokens, of one sequence or of several, one of each, that the layout's `batch` names; then the output layer for
+ * the last `rows` of them.
+ */
 export interface Command {
   readonly count: number;
-  readonly position: number;
+  readonly sequences: number;
   readonly rows: number;
 }
 

@@ -26,11 +26,14 @@ export function serve(job: WorkerJob, attach: (handle: unknown) => Backend, read
   const control = new Control(job.control, { spin, mayBlock: true, now: () => 0 });
   try {
     const forward = new Forward(plan, attach(job.handle), layoutMemory(plan, options, rank), options, new Rank(control, rank, options.threads, !spin));
+    const command = { count: 0, sequences: 0, rows: 0 };
     ready();
     for (let done = 0; ; done++) {
       control.awaitCommand(done);
-      const command = { count: control.argument(0), position: control.argument(1), rows: control.argument(2) };
+      command.count = control.argument(0);
       if (command.count === 0) return;
+      command.sequences = control.argument(1);
+      command.rows = control.argument(2);
       forward.run(command);
     }
   } catch (error) {

@@ -64,7 +64,7 @@ export class Workers {
 
   /** Runs one command on all ranks, this one included. Throws `worker_failed`, now and ever after, where any of them fails. */
   lead(forward: Forward, command: Command): void {
-    this.#control.command(command.count, command.position, command.rows);
+    this.#control.command(command.count, command.sequences, command.rows);
     try {
       forward.run(command);
     } catch (error) {

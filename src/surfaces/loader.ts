@@ -2,6 +2,7 @@ import type { OpenBackend } from '../backends/backend.ts';
 import { TetradError } from '../core/errors.ts';
 import { kvFormat, type KvBits } from '../formats/number-format.ts';
 import { Model } from '../generate/model.ts';
+import { LOGIT_ROWS } from '../generate/speculation.ts';
 import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
 import { createDecoder, type Decoder } from '../runtime/decoder.ts';
 import { checkBudget, estimate, type Estimate, type EstimateOptions } from '../runtime/estimate.ts';
@@ -41,15 +42,22 @@ export function threadsOf({ threads = 'auto', onNote }: MemoryOptions, host: Thr
   return host ? threads : 1;
 }
 
+interface RowOptions {
+  /** Most rows of logits that one pass gives. Default: as many as generation uses. */
+  readonly logitRows?: number | undefined;
+}
+
 /** Memory options with the defaults of a model filled in, and with the threads that there will be. */
-const resolve = ({ config, kv }: Manifest, options: MemoryOptions, threads: number): EstimateOptions => ({
+const resolve = ({ config, kv }: Manifest, options: MemoryOptions & RowOptions, threads: number): EstimateOptions => ({
   context: options.context ?? Math.min(DEFAULT_CONTEXT, config.context),
   kv: options.kv === undefined ? kv : kvFormat(options.kv),
+  logitRows: options.logitRows ?? LOGIT_ROWS,
   threads,
 });
 
 /** What loading with these options, on so many threads, will need. */
-export const estimateOf = (manifest: Manifest, options: MemoryOptions = {}, threads = 1): Estimate => estimate(manifest, resolve(manifest, options, threads));
+export const estimateOf = (manifest: Manifest, options: MemoryOptions & RowOptions = {}, threads = 1): Estimate =>
+  estimate(manifest, resolve(manifest, options, threads));
 
 /** How a platform runs models. */
 export interface Platform {
@@ -61,16 +69,14 @@ export interface Platform {
 }
 
 /** Without threads and a host: on one thread. */
-export interface DecoderRequest extends Omit<MemoryOptions, 'threads'>, Pick<Platform, 'open'>, Partial<Omit<Platform, 'open'>> {
-  /** Keep the logits of every position, to evaluate. */
-  readonly allLogits?: boolean | undefined;
+export interface DecoderRequest extends Omit<MemoryOptions, 'threads'>, RowOptions, Pick<Platform, 'open'>, Partial<Omit<Platform, 'open'>> {
 }
 
 /** Streams an image into a fresh backend. */
 export function decoderOf(image: ModelImage, request: DecoderRequest): Promise<Decoder> {
-  const { open, allLogits, budget, threads = 1, host = null, signal, onProgress } = request;
+  const { open, budget, threads = 1, host = null, signal, onProgress } = request;
   if (budget !== undefined) checkBudget(estimateOf(image.manifest, request, threads), budget);
-  return createDecoder(image, open, { ...resolve(image.manifest, request, threads), host, allLogits, signal, onProgress });
+  return createDecoder(image, open, { ...resolve(image.manifest, request, threads), host, signal, onProgress });
 }
 
 /** A model ready to generate. The image can be closed afterwards. */

@@ -18,6 +18,7 @@ describe('tetrad', () => {
     [['run', '--tmp', '1', 'hi'], 'tmp'],
     [['run', '--temp', 'warm', 'hi'], '"warm" found, needed is a number from 0 to 100'],
     [['run', '--kv', '16', 'hi'], '4, 8 or 32'],
+    [['run', '--speculate', 'on', 'hi'], '"on" found, needed is auto, off or an integer from 1 to 7'],
     [['run', 'a', 'b', 'c'], 'c'],
     [['run'], 'there is no prompt'],
     [['ppl'], 'file'],
@@ -57,7 +58,7 @@ describe('tetrad run', () => {
     expect({ text, tokens, finishReason, seed }).toEqual({ text: 'Hello', tokens: [72, 101, 108, 108, 111], finishReason: 'stop', seed: 7 });
     const promptTokens = '<system:S<user:Hi<'.length;
     expect(usage).toEqual({ promptTokens, completionTokens: 5, totalTokens: promptTokens + 5, cachedTokens: 0 });
-    expect(Object.keys(timings)).toEqual(['loadMs', 'promptMs', 'completionMs', 'promptPerSecond', 'completionPerSecond']);
+    expect(Object.keys(timings)).toEqual(['loadMs', 'promptMs', 'completionMs', 'promptPerSecond', 'completionPerSecond', 'draftedTokens', 'acceptedTokens']);
   });
 
   it('leaves the chat template away with --raw and where there is none', async () => {
@@ -73,6 +74,15 @@ describe('tetrad run', () => {
     const { out, err } = await cli(['run', 'Hi', '--temp', '0', '--verbose']);
     expect(out).toBe('Hello\n');
     expect(err).toMatch(/prompt eval count: +9 token\(s\)[\s\S]*eval rate:/);
+  });
+
+  it('says what --speculate guessed, and gives the same text', async () => {
+    const answers = ['off', 'auto', '5'].map(async (value) => JSON.parse((await cli(['run', 'Say HelloHelloHello', '--temp', '0', '--json', '--speculate', value])).out));
+    const [off, auto, five] = await Promise.all(answers);
+    expect([off.text, auto.text, five.text]).toEqual(['Hello', 'Hello', 'Hello']);
+    expect([off.timings.draftedTokens, off.timings.acceptedTokens]).toEqual([0, 0]);
+    expect(five.timings.acceptedTokens).toBeGreaterThan(0);
+    expect((await cli(['run', 'Hi', '--verbose', '--speculate', '3'])).err).toMatch(/guessed tokens: +\d+ of \d+ accepted\n/);
   });
 
   it('refuses an empty prompt', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { integerIn, integerList, integerOrAuto, kvBits, numberIn } from '../../src/surfaces/cli/parse.ts';
+import { drafts, integerIn, integerList, integerOrAuto, kvBits, numberIn } from '../../src/surfaces/cli/parse.ts';
 
 describe('flag values', () => {
   it.each(['', ' 1', '0x10', '1e', 'NaN', 'Infinity', '1,5', '-0.1', '1.1'])('numberIn(0, 1) refuses %j', (text) => {
@@ -15,6 +15,11 @@ describe('flag values', () => {
     expect([integerOrAuto(1, 8)('auto'), integerOrAuto(1, 8)('8'), kvBits('4')]).toEqual(['auto', 8, 4]);
     expect(() => integerOrAuto(1, 8)('9')).toThrow('from 1 to 8');
     expect(() => kvBits('16')).toThrow('4, 8 or 32');
+  });
+
+  it('drafts() takes auto, off and how many', () => {
+    expect([drafts(7)('auto'), drafts(7)('off'), drafts(7)('7')]).toEqual(['auto', false, 7]);
+    for (const text of ['0', '8', 'on', '1.5']) expect(() => drafts(7)(text)).toThrow(`${JSON.stringify(text)} found, needed is auto, off or an integer from 1 to 7`);
   });
 
   it.each([

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { OpenBackend } from '../../src/backends/backend.ts';
 import { openReference } from '../../src/backends/reference/index.ts';
 import { openWasm } from '../../src/backends/wasm/open.ts';
+import { PAGE } from '../../src/formats/descriptor.ts';
 import { KV32 } from '../../src/formats/number-format.ts';
 import { openGguf, openSafetensors } from '../../src/importers/open.ts';
 import type { ModelImage } from '../../src/models/image.ts';
@@ -37,7 +38,7 @@ async function withStore<T>({ name, open }: (typeof CHECKPOINTS)[number], use: (
 }
 
 async function logitsOn(image: ModelImage, backend: OpenBackend, ids: readonly number[]): Promise<Float32Array> {
-  return allLogits(await createDecoder(image, backend, { context: ids.length, kv: KV32, allLogits: true }), ids);
+  return allLogits(await createDecoder(image, backend, { context: ids.length, kv: KV32, logitRows: PAGE }), ids);
 }
 
 describe.each(CHECKPOINTS)('f32 forward of $title', (checkpoint) => {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openWasm } from '../../src/backends/wasm/open.ts';
 import { evaluatorOf } from '../../src/evaluate/evaluator.ts';
 import { perplexity } from '../../src/evaluate/perplexity.ts';
+import { PAGE } from '../../src/formats/descriptor.ts';
 import { KV32 } from '../../src/formats/number-format.ts';
 import { openGguf } from '../../src/importers/open.ts';
 import type { WeightStore } from '../../src/models/weights.ts';
@@ -30,7 +31,7 @@ describe.skipIf(typeof found === 'string')('f32 forward of SmolLM2-135M-Instruct
     store = await openGguf(await fileSource(goldens.gguf));
     tokenizer = new Tokenizer(store.tokenizer);
     const image = quantize(store, recipe('f32'));
-    decoder = await createDecoder(image, (bytes) => openWasm(modules, 'simd128', bytes), { context: 512, kv: KV32, allLogits: true });
+    decoder = await createDecoder(image, (bytes) => openWasm(modules, 'simd128', bytes), { context: 512, kv: KV32, logitRows: PAGE });
   });
   afterAll(() => store?.close());
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { openWasm } from '../../src/backends/wasm/open.ts';
 import { collectSamples } from '../../src/calibrate/collect.ts';
+import { PAGE } from '../../src/formats/descriptor.ts';
 import { padded } from '../../src/formats/layout.ts';
 import { KV32, KV4 } from '../../src/formats/number-format.ts';
 import type { Linear } from '../../src/models/image.ts';
@@ -47,7 +48,7 @@ describe('recipe w4ax', () => {
   it('gathers channels into 4- and 8-bit blocks of one GEMM that equals the unpermuted computation', async () => {
     const image = quantize(store, withOverrides(recipe('w4ax'), ['split.0.share=0.4']), { samples });
     const bytes = await imageBytes(image);
-    const layout = layoutMemory(image.manifest, { context: 64, kv: KV4, logitRows: 1 });
+    const layout = layoutMemory(image.manifest, { context: 64, kv: KV4, logitRows: 1, sequences: 1 });
     const backend = open(layout.total);
     backend.memory.u8.set(bytes, layout.image);
     for (const site of ['attn.qkv', 'attn.o', 'mlp.gate_up']) {
@@ -82,7 +83,7 @@ describe('recipe w4ax', () => {
     expect(image.manifest.linears['layers.0.attn.qkv']!.permute).toBeDefined();
     expect(image.manifest.linears['layers.0.mlp.down']!.permute).toBeUndefined(); // folded into the rows of gate and up
     const logits = async (from: typeof image): Promise<Float32Array> =>
-      allLogits(await createDecoder(from, open, { context: 128, kv: KV32, allLogits: true }), ids);
+      allLogits(await createDecoder(from, open, { context: 128, kv: KV32, logitRows: PAGE }), ids);
     const plain = await logits(quantize(store, recipe('f32')));
     const peak = plain.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     expect(largestDifference(await logits(image), plain)).toBeLessThan(1e-5 * peak);

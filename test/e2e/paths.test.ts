@@ -3,6 +3,7 @@ import { openReference } from '../../src/backends/reference/index.ts';
 import { openWasm } from '../../src/backends/wasm/open.ts';
 import { selfTest } from '../../src/backends/wasm/self-test.ts';
 import { collectSamples } from '../../src/calibrate/collect.ts';
+import { PAGE } from '../../src/formats/descriptor.ts';
 import { KV32 } from '../../src/formats/number-format.ts';
 import { openSafetensors } from '../../src/importers/open.ts';
 import { quantize } from '../../src/quantize/run.ts';
@@ -27,10 +28,10 @@ test.each(RECIPE_NAMES.filter((name) => name !== 'keep'))(`recipe %s gives the s
   try {
     const plain = await createDecoder(quantize(store, recipe('f32')), (bytes) => openWasm(modules, 'simd128', bytes), { context, kv: KV32 });
     const image = quantize(store, recipe(name), { samples: await collectSamples(plain, ids) });
-    const own = allLogits(await createDecoder(image, openReference, { context, kv: image.manifest.kv, allLogits: true }), tokens);
+    const own = allLogits(await createDecoder(image, openReference, { context, kv: image.manifest.kv, logitRows: PAGE }), tokens);
     expect(own.every(Number.isFinite)).toBe(true);
     for (const isa of paths) {
-      const other = allLogits(await createDecoder(image, (bytes) => openWasm(modules, isa, bytes), { context, kv: image.manifest.kv, allLogits: true }), tokens);
+      const other = allLogits(await createDecoder(image, (bytes) => openWasm(modules, isa, bytes), { context, kv: image.manifest.kv, logitRows: PAGE }), tokens);
       expect(Buffer.compare(new Uint8Array(own.buffer), new Uint8Array(other.buffer)), isa).toBe(0);
     }
   } finally {

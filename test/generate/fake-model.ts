@@ -4,15 +4,17 @@ import { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 
 const BLOCK = 4;
 
-/** Logits are a hash of all tokens in the cache; `script` fixes the choice after n tokens. Counts what it ran. */
+/** Logits are a hash of the last `memory` tokens in the cache; `script` fixes the choice after n tokens. Counts what it ran. */
 export class FakeModel implements TokenModel {
   readonly vocab: number;
   readonly context: number;
   readonly cache: number[] = [];
   readonly ran: number[][] = [];
   readonly script: readonly number[] | null;
-  /** Truncation goes down to a multiple of this, as with packed pages. */
+  readonly logitRows = 8;
+  /** Truncation to a page before the last goes down to a multiple of this, as with packed pages. */
   page = 1;
+  memory = Infinity;
 
   constructor(vocab: number, context: number, script: readonly number[] | null = null) {
     this.vocab = vocab;
@@ -25,7 +27,8 @@ export class FakeModel implements TokenModel {
   }
 
   truncate(n: number): number {
-    if (n < this.cache.length) this.cache.length = n - (n % this.page);
+    const open = Math.floor((this.cache.length - 1) / this.page) * this.page;
+    if (n < this.cache.length) this.cache.length = n >= open ? n : n - (n % this.page);
     return this.cache.length;
   }
 
@@ -33,18 +36,26 @@ export class FakeModel implements TokenModel {
     return Math.min(BLOCK - (this.position % BLOCK), this.context - this.position);
   }
 
-  forward(tokens: ArrayLike<number>): Float32Array {
+  forwardRows(tokens: ArrayLike<number>, rows: number): Float32Array[] {
     if (tokens.length < 1 || tokens.length > this.blockRoom()) throw new Error(`block of ${tokens.length}`);
+    if (rows < 1 || rows > Math.min(tokens.length, this.logitRows)) throw new Error(`${rows} rows`);
     const block = Array.from(tokens);
     this.ran.push(block);
-    this.cache.push(...block);
+    return block.map((token) => {
+      this.cache.push(token);
+      return this.logits();
+    }).slice(-rows);
+  }
+
+  /** After the tokens in the cache. */
+  logits(): Float32Array {
     const logits = new Float32Array(this.vocab);
     if (this.script !== null) {
       logits[this.script[this.position % this.script.length]!] = 100;
       return logits;
     }
     let hash = 2166136261;
-    for (const token of this.cache) hash = Math.imul(hash ^ token, 16777619);
+    for (const token of this.cache.slice(-this.memory)) hash = Math.imul(hash ^ token, 16777619);
     for (let id = 0; id < this.vocab; id++) {
       hash = Math.imul(hash ^ (hash >>> 13) ^ id, 0x5bd1e995);
       logits[id] = (hash >>> 8) / 2 ** 22;

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openWasm } from '../../src/backends/wasm/open.ts';
+import { PAGE } from '../../src/formats/descriptor.ts';
 import { KV32, KV4, type KvFormat } from '../../src/formats/number-format.ts';
 import type { ModelImage } from '../../src/models/image.ts';
 import { recipe } from '../../src/quantize/registry.ts';
@@ -29,16 +30,21 @@ afterEach(async () => {
   handles = [];
 });
 
-async function decoder(image: ModelImage, threads: number, { kv = KV4, host = threadHost }: { kv?: KvFormat; host?: ThreadHost } = {}): Promise<Decoder> {
+interface Options { kv?: KvFormat; host?: ThreadHost; sequences?: number }
+
+async function decoder(image: ModelImage, threads: number, { kv = KV4, host = threadHost, sequences = 1 }: Options = {}): Promise<Decoder> {
   const start: ThreadHost['start'] = (job) => {
     const handle = host.start(job);
     handles.push(handle);
     return handle;
   };
-  const made = await createDecoder(image, (bytes) => openWasm(modules, 'simd128', bytes), { context: CONTEXT, kv, threads, host: { ...host, start }, allLogits: true });
+  const options = { context: CONTEXT, kv, threads, sequences, host: { ...host, start }, logitRows: PAGE };
+  const made = await createDecoder(image, (bytes) => openWasm(modules, 'simd128', bytes), options);
   open.push(made);
   return made;
 }
+
+const bytesOf = (row: Float32Array): Buffer => Buffer.from(new Uint8Array(row.buffer, row.byteOffset, row.byteLength).slice());
 
 /** The logits of every position, in blocks of sizes that take turns. */
 function logits(model: Decoder, sizes: readonly number[]): Buffer {
@@ -46,13 +52,23 @@ function logits(model: Decoder, sizes: readonly number[]): Buffer {
   model.truncate(0);
   for (let i = 0; model.position < CONTEXT; i++) {
     const size = Math.min(sizes[i % sizes.length]!, model.blockRoom());
-    model.forwardAll(ids.slice(model.position, model.position + size), (row) => rows.push(Buffer.from(new Uint8Array(row.buffer, row.byteOffset, row.byteLength).slice())));
+    for (const row of model.forwardRows(ids.slice(model.position, model.position + size), size)) rows.push(bytesOf(row));
   }
   return Buffer.concat(rows);
 }
 
 /** Workers are TypeScript files here. */
 describe.skipIf(!stripsTypes)('Decoder on threads', { timeout: 60_000 }, () => {
+  it('gives several sequences the bytes of one thread', async () => {
+    const image = quantize(store, recipe('w4a8'));
+    const steps = async (threads: number): Promise<Buffer> => {
+      const model = await decoder(image, threads, { sequences: 5 });
+      for (let s = 0; s < 5; s++) model.forward(ids.slice(0, 7 * s + 1), s);
+      return Buffer.concat(Array.from({ length: 40 }, (_, i) => model.step([i, 2 * i, 3 * i, 4 * i], [4, 0, 3, 1]).map(bytesOf)).flat());
+    };
+    expect((await steps(3)).equals(await steps(1))).toBe(true);
+  });
+
   it.each([['w4a8', KV4], ['f32', KV32]] as const)('gives the bytes of one thread for %s on 2, 3 and 4, for blocks of any size', async (name, kv) => {
     const image = quantize(store, recipe(name));
     const want = logits(await decoder(image, 1, { kv }), [64]);

@@ -14,7 +14,7 @@ export function allLogits(decoder: Decoder, ids: ArrayLike<number>): Float32Arra
   const { vocab } = decoder;
   const out = new Float32Array(ids.length * vocab);
   decoder.truncate(0);
-  inBlocks(decoder, ids, (block, from) => decoder.forwardAll(block, (logits, t) => out.set(logits, (from + t) * vocab)));
+  inBlocks(decoder, ids, (block, from) => decoder.forwardRows(block, block.length).forEach((logits, t) => out.set(logits, (from + t) * vocab)));
   return out;
 }
 

@@ -30,7 +30,7 @@ export interface Engine {
   describe(source: string | null, signal: AbortSignal): Promise<Description>;
   /** A container as it is, or a checkpoint packed piece by piece as the pieces are read. */
   openImage(source: string | null, options: OpenOptions): Promise<ModelImage>;
-  decoder(image: ModelImage, options: MemoryOptions & { readonly allLogits?: boolean | undefined }): Promise<Decoder>;
+  decoder(image: ModelImage, options: MemoryOptions & { readonly logitRows?: number | undefined }): Promise<Decoder>;
   load(source: string | null, options: OpenOptions & MemoryOptions): Promise<Model>;
   /** Packs a checkpoint into a container; whatever fails leaves nothing behind. */
   pack(source: string, directory: string, options: OpenOptions): Promise<Manifest>;

@@ -1,9 +1,10 @@
 import type { FlagParametersForType } from '@stricli/core';
 import type { GenerateOptions } from '../../generate/model.ts';
+import { MOST_DRAFTED, type Speculate } from '../../generate/speculation.ts';
 import { MOST_THREADS } from '../../runtime/team.ts';
 import type { ChatMessage } from '../../tokenizer/chat-template.ts';
 import type { CliContext } from './context.ts';
-import { integerIn, integerOrAuto, kvBits, numberIn } from './parse.ts';
+import { drafts, integerIn, integerOrAuto, kvBits, numberIn } from './parse.ts';
 
 /** How text is drawn. Absent values are left to the library's defaults. */
 export interface GenerationFlags {
@@ -15,6 +16,7 @@ export interface GenerationFlags {
   readonly seed?: number;
   readonly stop?: readonly string[];
   readonly system?: string;
+  readonly speculate?: Speculate;
 }
 
 /** How a model is opened. */
@@ -40,6 +42,7 @@ export const generationFlags: FlagParametersForType<GenerationFlags, CliContext>
   seed: { kind: 'parsed', parse: integerIn(0), optional: true, placeholder: 'N', brief: 'The same seed gives the same text' },
   stop: { kind: 'parsed', parse: text, optional: true, variadic: true, placeholder: 'TEXT', brief: 'Stop before this text (repeatable)' },
   system: { kind: 'parsed', parse: text, optional: true, placeholder: 'TEXT', brief: 'System message' },
+  speculate: { kind: 'parsed', parse: drafts(MOST_DRAFTED), optional: true, placeholder: 'auto|off|N', brief: 'Guess up to N tokens from the text so far and check them together' },
 };
 
 export const modelFlags: FlagParametersForType<ModelFlags, CliContext> = {
@@ -61,8 +64,8 @@ export const modelArgument = {
 /** `maxTokens` as it is written on the command line: `max-tokens`. */
 export const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-export function generateOptions({ maxTokens, temp, topP, topK, minP, seed, stop }: GenerationFlags, signal: AbortSignal): GenerateOptions {
-  return { maxTokens, temperature: temp, topP, topK, minP, seed, stop, signal };
+export function generateOptions({ maxTokens, temp, topP, topK, minP, seed, stop, speculate }: GenerationFlags, signal: AbortSignal): GenerateOptions {
+  return { maxTokens, temperature: temp, topP, topK, minP, seed, stop, speculate, signal };
 }
 
 export const systemMessages = ({ system }: GenerationFlags): ChatMessage[] => (system === undefined ? [] : [{ role: 'system', content: system }]);

@@ -30,6 +30,17 @@ export function integerOrAuto(least: number, most: number): (text: string) => nu
   return (text) => (text === 'auto' ? 'auto' : integer(text));
 }
 
+/** `auto`, `off`, or an integer. */
+export function drafts(most: number): (text: string) => 'auto' | false | number {
+  return (text) => {
+    if (text === 'auto') return text;
+    if (text === 'off') return false;
+    const value = decimal(text);
+    if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+    throw invalid(text, `auto, off or an integer from 1 to ${most}`);
+  };
+}
+
 export function kvBits(text: string): 4 | 8 | 32 {
   const value = decimal(text);
   if (value === 4 || value === 8 || value === 32) return value;

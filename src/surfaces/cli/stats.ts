@@ -16,6 +16,7 @@ export function statistics({ usage, timings }: GenerationResult, loadMs: number)
     ['eval count:', `${usage.completionTokens} token(s)`],
     ['eval duration:', duration(timings.completionMs)],
     ['eval rate:', shown(rate(usage.completionTokens, timings.completionMs))],
+    ['guessed tokens:', `${timings.acceptedTokens} of ${timings.draftedTokens} accepted`],
   ], '');
 }
 
@@ -29,6 +30,7 @@ export function resultJson(result: GenerationResult, loadMs: number): Record<str
     timings: {
       loadMs, promptMs: timings.promptMs, completionMs: timings.completionMs,
       promptPerSecond: rate(promptTokens - cachedTokens, timings.promptMs), completionPerSecond: rate(completionTokens, timings.completionMs),
+      draftedTokens: timings.draftedTokens, acceptedTokens: timings.acceptedTokens,
     },
   };
 }

@@ -17,8 +17,8 @@ const PROMPT = '>>> ';
 const CONTINUED = '... ';
 
 /** Only the flags that are given, so that `/set` can tell them from defaults. */
-function settingsOf({ maxTokens, temp, topP, topK, minP, seed, stop, system }: Flags): GenerationFlags {
-  const entries = Object.entries({ maxTokens, temp, topP, topK, minP, seed, stop, system });
+function settingsOf({ maxTokens, temp, topP, topK, minP, seed, stop, system, speculate }: Flags): GenerationFlags {
+  const entries = Object.entries({ maxTokens, temp, topP, topK, minP, seed, stop, system, speculate });
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 

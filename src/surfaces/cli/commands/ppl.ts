@@ -5,6 +5,7 @@ import { compare, type Divergence } from '../../../evaluate/divergence.ts';
 import { evaluatorOf } from '../../../evaluate/evaluator.ts';
 import { perplexity } from '../../../evaluate/perplexity.ts';
 import type { WindowOptions } from '../../../evaluate/windows.ts';
+import { PAGE } from '../../../formats/descriptor.ts';
 import type { Decoder } from '../../../runtime/decoder.ts';
 import { Tokenizer } from '../../../tokenizer/tokenizer.ts';
 import { jsonLine, type CliContext } from '../context.ts';
@@ -34,7 +35,7 @@ async function openDecoder(context: CliContext, source: string | null, flags: Mo
     const image = await engine.openImage(source, { ...options, recipe: flags.recipe, kv: flags.kv });
     try {
       const limit = Math.min(tokens, image.manifest.config.context);
-      return await engine.decoder(image, { ...options, context: limit, kv: flags.kv, threads: flags.threads, onNote, allLogits: true });
+      return await engine.decoder(image, { ...options, context: limit, kv: flags.kv, threads: flags.threads, onNote, logitRows: PAGE });
     } finally {
       await image.close();
     }
