@@ -54,7 +54,7 @@ export function tinyEngine(calls: Calls, text = 'Hello'): Engine {
       calls.opened.push({ source, recipe: options.recipe, kv: options.kv });
       return quantize(tinyStore(), withOverrides(recipe(options.recipe ?? 'w4a8'), options.set ?? []), options);
     },
-    decoder: (image, options) => createDecoder(image, openReference, { ...options, context: options.context ?? 128, kv: kvFormat(options.kv ?? 4) }),
+    decoder: (image, { wrap = (open) => open, ...options }) => createDecoder(image, wrap(openReference), { ...options, context: options.context ?? 128, kv: kvFormat(options.kv ?? 4) }),
     load: async (source) => {
       found(source);
       const tokenizer = source === 'base' ? byteTokenizer({ chatTemplate: null }) : byteTokenizer();

@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
 import { basename } from 'node:path';
 import { buildCommand } from '@stricli/core';
+import { Profiler } from '../../../backends/profile.ts';
 import { PAGE } from '../../../formats/descriptor.ts';
 import type { Decoder } from '../../../runtime/decoder.ts';
 import { benchTests, contextNeeded, runBench, type BenchTest } from '../bench-run.ts';
@@ -12,6 +13,7 @@ import { modelSize } from '../format.ts';
 import { formats, parameterCount } from '../model-facts.ts';
 import { withProgress } from '../open.ts';
 import { integerIn, integerList } from '../parse.ts';
+import { profileBlock, profileTable } from '../profile.ts';
 import { usableThreads } from '../threads.ts';
 
 interface Flags extends Pick<ModelFlags, 'kv' | 'recipe'>, JsonFlag {
@@ -21,6 +23,7 @@ interface Flags extends Pick<ModelFlags, 'kv' | 'recipe'>, JsonFlag {
   readonly threads: readonly number[];
   readonly repetitions: number;
   readonly output: 'md' | 'json';
+  readonly profile: boolean;
 }
 
 const KV_TYPES = { 4: 'u4', 8: 'i8', 32: 'f32' } as const;
@@ -38,22 +41,33 @@ function modelFields(decoder: Decoder, source: string | null, kv: 4 | 8 | 32) {
   };
 }
 
-async function openDecoder(context: CliContext, source: string | null, flags: Flags, threads: number, tests: readonly BenchTest[]): Promise<Decoder> {
+async function openDecoder(context: CliContext, source: string | null, flags: Flags, threads: number, tests: readonly BenchTest[], profiler?: Profiler): Promise<Decoder> {
   const engine = await context.engine();
   return withProgress(context, async (options) => {
     const image = await engine.openImage(source, { ...options, recipe: flags.recipe, kv: flags.kv });
     try {
-      return await engine.decoder(image, { ...options, context: contextNeeded(tests), kv: flags.kv, threads });
+      return await engine.decoder(image, { ...options, context: contextNeeded(tests), kv: flags.kv, threads, wrap: profiler?.wrap });
     } finally {
       await image.close();
     }
   });
 }
 
+/** Where the time of one token and of one full block goes, by kernel. */
+async function profile(context: CliContext, flags: Flags, source: string | null, json: boolean): Promise<void> {
+  const { now, process: { stdout } } = context;
+  const tests = benchTests([PAGE], [1], flags.depth);
+  const profiler = new Profiler(now);
+  const decoder = await openDecoder(context, source, flags, usableThreads(context, flags.threads)[0]!, tests, profiler);
+  const profiles = tests.map(({ prompt, gen, depth }) => profileBlock(decoder, profiler, prompt + gen, depth, flags.repetitions, now));
+  stdout.write(json ? jsonLine(profiles) : profiles.map(profileTable).join(''));
+}
+
 async function bench(this: CliContext, flags: Flags, model?: string): Promise<void> {
   const { stdout } = this.process;
   const source = model ?? null;
   const json = flags.json || flags.output === 'json';
+  if (flags.profile) return profile(this, flags, source, json);
   const tests = benchTests(flags.prompt, flags.gen, flags.depth);
   if (tests.length === 0) throw new UsageError('there is nothing to measure: -p or -n above 0 is needed');
   const rows: BenchRow[] = [];
@@ -83,6 +97,7 @@ export const benchCommand = buildCommand<Flags, [model?: string], CliContext>({
       threads: { kind: 'parsed', parse: integerList(1), default: '1', placeholder: 'N', brief: 'Threads' },
       repetitions: { kind: 'parsed', parse: integerIn(1, 1000), default: '5', placeholder: 'N', brief: 'Timed runs of each test' },
       output: { kind: 'enum', values: ['md', 'json'], default: 'md', brief: 'Markdown or JSON' },
+      profile: { kind: 'boolean', default: false, withNegated: false, brief: 'Time of each kernel in one token and in a block of 64, at each depth' },
       kv: modelFlags.kv, recipe: modelFlags.recipe, ...jsonFlag,
     },
     aliases: { p: 'prompt', n: 'gen', d: 'depth', t: 'threads', r: 'repetitions', o: 'output' },
@@ -90,7 +105,7 @@ export const benchCommand = buildCommand<Flags, [model?: string], CliContext>({
   },
   docs: {
     brief: 'Measure tokens per second',
-    customUsage: ['[MODEL] [-p 512] [-n 128] [-d 0] [-t 1] [-r 5] [-o md|json]'],
+    customUsage: ['[MODEL] [-p 512] [-n 128] [-d 0] [-t 1] [-r 5] [-o md|json]', '--profile [MODEL] [-d 0] [-r 5]'],
     fullDescription: 'Prompt (pp) and generation (tg) speed in the fields of llama-bench. Tokenising and sampling are not timed; each test runs once to warm up.',
   },
 });
