@@ -1,7 +1,7 @@
 import type { Result } from '../result.ts';
 import { boundMs, type KernelFigure } from '../roofline.ts';
 import { median } from '../timing.ts';
-import { element, line, picture, text } from './svg.ts';
+import { element, escape, line, picture, text } from './svg.ts';
 
 const [WIDTH, HEIGHT] = [760, 460];
 const AREA = { left: 56, right: 730, top: 62, bottom: 408 };
@@ -38,7 +38,7 @@ export function rooflineSvg({ limits, rows, machine }: Result<KernelFigure>): st
   const points = gemms.map((row) => {
     const ms = median(row.ms);
     const note = `${row.label} ${row.site}, ${row.tokens} tokens, ${row.path}: ${(row.macs / ms / 1e6).toFixed(1)} GMAC/s, ${((boundMs(row, limits) / ms) * 100).toFixed(0)} %`;
-    return element('circle', { class: `c${names.indexOf(series(row))}`, cx: px(row.macs / row.bytes), cy: py(row.macs / ms / 1e6), r: 3.5, 'fill-opacity': '0.75' }, element('title', {}, note));
+    return element('circle', { class: `c${names.indexOf(series(row))}`, cx: px(row.macs / row.bytes), cy: py(row.macs / ms / 1e6), r: 3.5, 'fill-opacity': '0.75' }, element('title', {}, escape(note)));
   });
   const legend = names.map((name, i) => element('circle', { class: `c${i}`, cx: 330 + i * 104, cy: 20, r: 5 }) + text(340 + i * 104, 24, name));
   const place = `stream ${limits.stream[0].toFixed(1)} GB/s; ${machine.cpu}, Node ${machine.node}`;
