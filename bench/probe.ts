@@ -58,7 +58,7 @@ async function twoThreads(module: WebAssembly.Module, memory: WebAssembly.Memory
   const flags = new Int32Array(control);
   const job: StreamJob = { module, memory, from: START + SIZE / 2, bytes: SIZE / 2, control };
   const worker = new Worker(new URL('probe-worker.ts', import.meta.url), { workerData: job });
-  await once(worker, 'message');
+  await once(worker, 'online');
   const begin = (value: number): void => {
     Atomics.store(flags, 0, value);
     Atomics.notify(flags, 0);
