@@ -1,9 +1,9 @@
 // The embedded model in a browser page, by the library's core alone. Posts its figures to /result.
 // Query: threads, and prompt, gen, depth (speed) or cold (time to the first token after the page is ready).
-import { backendOpener } from '/dist/backends/open.js';
-import { openContainer } from '/dist/container/read.js';
-import { decoderOf, modelOf } from '/dist/surfaces/loader.js';
-import { runBench } from '/dist/surfaces/cli/bench-run.js';
+import { backendOpener } from '../../dist/backends/open.js';
+import { openContainer } from '../../dist/container/read.js';
+import { decoderOf, modelOf } from '../../dist/surfaces/loader.js';
+import { runBench } from '../../dist/surfaces/cli/bench-run.js';
 
 const query = new URLSearchParams(location.search);
 const number = (name) => Number(query.get(name) ?? 0);

@@ -47,7 +47,8 @@ function send(request: IncomingMessage, response: ServerResponse): void {
 
 /** Serves the built library, its packages and the models on a free port of the loopback interface. */
 export async function servePages(): Promise<PageServer> {
-  const { promise: result, resolve } = Promise.withResolvers<string>();
+  let resolve: (body: string) => void;
+  const result = new Promise<string>((settle) => (resolve = settle));
   const server: Server = createServer((request, response) => {
     if (request.method !== 'POST') return send(request, response);
     let body = '';
