@@ -13,9 +13,9 @@ import { attentionFigures } from './attention.ts';
 import type { KernelCase, Placed } from './cases/case.ts';
 import { gemmCases } from './cases/gemm.ts';
 import { otherCases } from './cases/producers.ts';
-import { measureLimits, type Limits } from './probe.ts';
+import { higher, measureLimits } from './probe.ts';
 import { headLine, markdown, readResult, thisMachine, writeResult, writeText, type Result } from './result.ts';
-import { KERNEL_TITLES, kernelCells, type KernelFigure } from './roofline.ts';
+import { KERNEL_TITLES, kernelCells, keyOf, type KernelFigure } from './roofline.ts';
 import { rooflineSvg } from './svg/roofline.ts';
 import { time, type Rounds } from './timing.ts';
 
@@ -73,27 +73,24 @@ async function measure(paths: readonly Isa[], only: RegExp, rounds: Rounds, each
 }
 
 async function run(): Promise<Result<KernelFigure>> {
-  const limits: Limits = await measureLimits();
+  const before = await measureLimits();
   const reports = selfTest(await testModules(), () => performance.now());
   const usable = reports.filter((p) => p.fault === null).map((p) => p.isa);
   const asked = options.paths?.split(',');
   const paths = asked ? usable.filter((path) => asked.includes(path)) : usable;
   const only = new RegExp(options.only);
-  const head = { bench: 'kernels', machine: thisMachine(), limits };
-  process.stdout.write(`${headLine(head)}\n\n${markdown(KERNEL_TITLES, [])}`);
   const rows: KernelFigure[] = [];
-  const rounds = { rounds: Number(options.rounds), round: Number(options['round-ms']) };
-  const print = (row: KernelFigure): void => {
+  const add = (row: KernelFigure): void => {
     rows.push(row);
-    process.stdout.write(`| ${kernelCells(row, limits).join(' | ')} |\n`);
+    process.stderr.write(`${keyOf(row)}\n`);
   };
-  await measure(paths, only, rounds, print);
+  await measure(paths, only, { rounds: Number(options.rounds), round: Number(options['round-ms']) }, add);
   // The depth of a context takes seconds to fill: on the path that a model would take, unless others are asked for.
-  if (only.test('attention')) for (const path of asked ? paths : [bestPath(reports)]) (await attentionFigures(path, rounds.rounds)).forEach(print);
-  return { ...head, rows };
+  if (only.test('attention')) for (const path of asked ? paths : [bestPath(reports)]) (await attentionFigures(path, Number(options.rounds))).forEach(add);
+  return { bench: 'kernels', machine: thisMachine(), limits: higher(before, await measureLimits()), rows };
 }
 
 const result = options.from === undefined ? await run() : readResult<KernelFigure>(options.from);
-if (options.from !== undefined) process.stdout.write(`${headLine(result)}\n\n${markdown(KERNEL_TITLES, result.rows.map((row) => kernelCells(row, result.limits!)))}`);
+process.stdout.write(`${headLine(result)}\n\n${markdown(KERNEL_TITLES, result.rows.map((row) => kernelCells(row, result.limits!)))}`);
 if (options.json !== undefined) writeResult(options.json, result);
 if (options.svg) writeText('docs/roofline.svg', rooflineSvg(result));

@@ -8,10 +8,10 @@ import { parseArgs } from 'node:util';
 import { PAGE } from '../src/formats/descriptor.ts';
 import type { Isa } from '../src/kernels/manifest.ts';
 import type { Decoder } from '../src/runtime/decoder.ts';
-import { modelCells, MODEL_TITLES, type ModelFigure } from './figure.ts';
+import { modelCells, modelKey, MODEL_TITLES, type ModelFigure } from './figure.ts';
 import { heapBytes, heapOver } from './heap.ts';
 import { openEmbedded } from './open.ts';
-import { measureLimits } from './probe.ts';
+import { higher, measureLimits } from './probe.ts';
 import { headLine, markdown, readResult, thisMachine, writeResult, type Result } from './result.ts';
 
 const { values: options } = parseArgs({
@@ -89,13 +89,11 @@ function coldStart(path: Isa, each: (row: ModelFigure) => void): void {
 }
 
 async function run(): Promise<Result<ModelFigure>> {
-  const limits = await measureLimits();
-  const head = { bench: 'model', machine: thisMachine(), limits };
+  const before = await measureLimits();
   const rows: ModelFigure[] = [];
-  process.stdout.write(`${headLine(head)}\n\n${markdown(MODEL_TITLES, [])}`);
   const each = (row: ModelFigure): void => {
     rows.push(row);
-    process.stdout.write(`| ${modelCells(row, limits).join(' | ')} |\n`);
+    process.stderr.write(`${modelKey(row)}\n`);
   };
   const depths = numbers(options.depths);
   const [first, ...others] = numbers(options.kv) as (4 | 8 | 32)[];
@@ -108,9 +106,9 @@ async function run(): Promise<Result<ModelFigure>> {
     each({ name: `heap in use after each generation, ${heapTokens} tokens in all`, threads: 0, path, unit: 'bytes', samples: heap, macs: 0, bytes: 0 });
     each({ name: 'heap allocated by a token', threads: 0, path, unit: 'bytes/token', samples: [allocated], macs: 0, bytes: 0 });
   }
-  return { ...head, rows };
+  return { bench: 'model', machine: thisMachine(), limits: higher(before, await measureLimits()), rows };
 }
 
 const result = options.from === undefined ? await run() : readResult<ModelFigure>(options.from);
-if (options.from !== undefined) process.stdout.write(`${headLine(result)}\n\n${markdown(MODEL_TITLES, result.rows.map((row) => modelCells(row, result.limits!)))}`);
+process.stdout.write(`${headLine(result)}\n\n${markdown(MODEL_TITLES, result.rows.map((row) => modelCells(row, result.limits!)))}`);
 if (options.json !== undefined) writeResult(options.json, result);

@@ -40,7 +40,9 @@ async function attempt(name: string, run: () => Promise<Figures>): Promise<Figur
   try {
     return await run();
   } catch (error) {
-    process.stderr.write(`Note: ${name} is left out: ${error instanceof Error ? error.message : String(error)}\n`);
+    const message = error instanceof Error ? error.message : String(error);
+    const reason = /^\w*Error: .*$/m.exec(message)?.[0] ?? message.split('\n')[0]!; // of a failed process the line that says why
+    process.stderr.write(`Note: ${name} is left out: ${reason}\n`);
     return null;
   }
 }

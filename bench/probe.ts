@@ -90,3 +90,11 @@ export async function measureLimits(rounds = 5): Promise<Limits> {
     dot: { simd128: macs('peakPlain', 8), 'relaxed-i16': macs('peakI16', 16), 'relaxed-i32': macs('peakI32', 16), f32: macs('peakF32', 4) },
   };
 }
+
+const dots = ['simd128', 'relaxed-i16', 'relaxed-i32', 'f32'] as const;
+
+/** The higher of two measurements of each limit: other work on the machine can only hide one. */
+export const higher = (a: Limits, b: Limits): Limits => ({
+  stream: [Math.max(a.stream[0], b.stream[0]), Math.max(a.stream[1], b.stream[1])],
+  dot: Object.fromEntries(dots.map((name) => [name, Math.max(a.dot[name], b.dot[name])])) as Limits['dot'],
+});
