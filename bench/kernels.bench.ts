@@ -1,87 +1,96 @@
 /**
- * Every GEMM path over the shapes of a real model: verified against the plain path, then timed, beside the limits measured in the same run.
- * Weights of the one-token rows are spread over many copies, so that they come from memory as in decoding.
+ * Every kernel over the shapes of a real model, on one thread: verified against another path, then timed, beside the limits measured in the same run.
+ * Usage: npm run bench [-- kernels] [--only REGEX] [--paths LIST] [--rounds 5] [--round-ms 20] [--json FILE] [--svg] [--from FILE]
  */
-import { readFileSync } from 'node:fs';
-import { GEMM_SCRATCH, type Kernels } from '../src/backends/backend.ts';
+import { parseArgs } from 'node:util';
+import { openReference } from '../src/backends/reference/index.ts';
+import type { Backend } from '../src/backends/backend.ts';
 import { openWasm } from '../src/backends/wasm/open.ts';
-import { selfTest } from '../src/backends/wasm/self-test.ts';
-import { panelBytes } from '../src/formats/layout.ts';
-import type { ActFormat, WeightFormat } from '../src/formats/number-format.ts';
-import type { Isa } from '../src/kernels/manifest.ts';
-import { placeLinear, type PlacedLinear } from '../test/support/linear.ts';
+import { bestPath, selfTest } from '../src/backends/wasm/self-test.ts';
+import { KERNELS, type Isa } from '../src/kernels/manifest.ts';
 import { testModules } from '../test/support/modules.ts';
-import { measureLimits } from './probe.ts';
+import { attentionFigures } from './attention.ts';
+import type { KernelCase, Placed } from './cases/case.ts';
+import { gemmCases } from './cases/gemm.ts';
+import { otherCases } from './cases/producers.ts';
+import { higher, measureLimits } from './probe.ts';
+import { headLine, markdown, readResult, thisMachine, writeResult, writeText, type Result } from './result.ts';
+import { KERNEL_TITLES, kernelCells, keyOf, type KernelFigure } from './roofline.ts';
+import { rooflineSvg } from './svg/roofline.ts';
+import { time, type Rounds } from './timing.ts';
 
-interface Shape { readonly site: string; readonly rows: number; readonly cols: number }
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' }, paths: { type: 'string' }, rounds: { type: 'string', default: '5' }, 'round-ms': { type: 'string', default: '20' },
+    json: { type: 'string' }, svg: { type: 'boolean' }, from: { type: 'string' },
+  },
+});
 
-const shapes = JSON.parse(readFileSync(new URL('shapes/smollm2-135m.json', import.meta.url), 'utf8')) as Shape[];
-const a8: ActFormat = { bits: 8, block: 64, clip: 1 };
-const a4: ActFormat = { bits: 4, block: 64, clip: 1 };
-const u4: WeightFormat = { bits: 4, block: 32, scale: 'u8', zero: 'min' };
-const MIXES: readonly (readonly [string, WeightFormat, readonly (readonly [number, ActFormat])[]])[] = [
-  ['W4A8', u4, [[1, a8]]],
-  ['W4A4', u4, [[1, a4]]],
-  ['W4A4 3/4 + A8 1/4', u4, [[0.75, a4], [0.25, a8]]],
-  ['W6A8', { bits: 6, block: 64, scale: 'f16', zero: 'mid' }, [[1, a8]]],
-  ['W8A8', { bits: 8, block: 64, scale: 'f16', zero: 'mid' }, [[1, a8]]],
-];
-const SCRATCH = 1024;
-const COPIES_BYTES = 64 << 20;
+interface Opened { readonly path: Isa; readonly backend: Backend; readonly placed: Placed }
 
-const limits = measureLimits();
-const modules = await testModules();
-const paths = selfTest(modules, () => performance.now()).filter((p) => p.fault === null).map((p) => p.isa);
-console.log(`node ${process.versions.node}; stream ${limits.stream.toFixed(1)} GB/s; dot peak ${JSON.stringify(limits.dot, (_, x: unknown) => (typeof x === 'number' ? Number(x.toFixed(1)) : x))} GMAC/s\n`);
-console.log('| kernel | site | tokens | path | GMAC/s | of dot peak | weights GB/s | of stream |\n|---|---|---:|---|---:|---:|---:|---:|');
+const bytesOf = ({ memory }: Backend, placed: Placed, tokens: number): Uint8Array[] => placed.output(tokens).map(([from, bytes]) => memory.u8.slice(from, from + bytes));
 
-for (const [label, weight, parts] of MIXES) {
-  for (const { site, rows, cols } of shapes) {
-    for (const tokens of [1, 4, 64]) {
-      const segments = parts.map(([share, act], i) => {
-        const from = Math.round((cols * parts.slice(0, i).reduce((sum, [s]) => sum + s, 0)) / 64) * 64;
-        const to = i === parts.length - 1 ? cols : Math.round((cols * parts.slice(0, i + 1).reduce((sum, [s]) => sum + s, 0)) / 64) * 64;
-        return { length: to - from, weight, act: { ...act, block: Math.max(act.block, weight.block) as ActFormat['block'] }, share };
-      });
-      const bytes = segments.reduce((sum, s) => sum + panelBytes(s.weight, s.length), 0) * Math.ceil(rows / 16);
-      const copies = tokens === 1 ? Math.ceil(COPIES_BYTES / bytes) : 1;
-      let expected: Uint8Array | null = null;
-      for (const isa of [...paths].reverse()) {
-        const backend = openWasm(modules, isa, SCRATCH + GEMM_SCRATCH + copies * (bytes * 1.2 + (1 << 20)));
-        const placed: PlacedLinear[] = [];
-        for (let i = 0, base = SCRATCH + GEMM_SCRATCH; i < copies; i++) {
-          const p = placeLinear(backend.memory, base, { rows, tokens, segments }, 1);
-          placed.push(p);
-          base = p.end;
-        }
-        const run = (k: Kernels, p: PlacedLinear): void =>
-          k.gemm(p.table, p.count, p.codes, p.codesStride, p.scales, p.sums, p.blocks, p.out, p.outStride, tokens, 0, p.panels, 0, SCRATCH);
-        run(backend.kernels, placed[0]!);
-        const result = backend.memory.u8.slice(placed[0]!.out, placed[0]!.out + tokens * placed[0]!.outStride * 4);
-        expected ??= result;
-        if (!expected.every((value, i) => value === result[i])) throw new Error(`${label} ${site} ${tokens}: ${isa} differs`);
-        print(label, site, tokens, isa, rows * cols * tokens, bytes, time(() => placed.forEach((p) => run(backend.kernels, p))) / copies);
+/** Throws unless all paths give the same bytes at every number of tokens; a case with one path is compared with the scalar kernels. */
+function verify(kernel: KernelCase, opened: readonly Opened[]): void {
+  const [first, ...others] = opened.map(({ backend, placed }) => ({ backend, placed }));
+  if (others.length === 0) {
+    const backend = openReference(kernel.memory);
+    others.push({ backend, placed: kernel.place(backend.memory) });
+  }
+  for (const tokens of kernel.tokens) {
+    const results = [first!, ...others].map(({ backend, placed }) => {
+      placed.call(backend.kernels, tokens, 0);
+      return bytesOf(backend, placed, tokens);
+    });
+    const same = results.every((result) => result.every((bytes, i) => Buffer.compare(bytes, results[0]![i]!) === 0));
+    if (!same) throw new Error(`${kernel.op} ${kernel.label} ${kernel.site}, ${tokens} tokens: results differ`);
+  }
+}
+
+async function measure(paths: readonly Isa[], only: RegExp, rounds: Rounds, each: (row: KernelFigure) => void): Promise<void> {
+  const modules = await testModules();
+  for (const kernel of [...gemmCases(), ...otherCases()]) {
+    const { op, label, site } = kernel;
+    if (!only.test(`${op} ${label} ${site}`)) continue;
+    const own = paths.filter((path) => KERNELS.some((row) => row.op === op && row.isa === path));
+    const opened: Opened[] = [];
+    for (const path of own) {
+      const backend = openWasm(modules, path, kernel.memory);
+      const source = opened[0];
+      if (source) backend.memory.u8.set(source.backend.memory.u8.subarray(0, source.placed.end));
+      opened.push({ path, backend, placed: source?.placed ?? kernel.place(backend.memory) });
+    }
+    if (opened.length === 0) continue;
+    verify(kernel, opened);
+    for (const tokens of kernel.tokens) {
+      for (const { path, backend, placed } of opened) {
+        let copy = 0;
+        const ms = time(() => placed.call(backend.kernels, tokens, copy++ % placed.copies), rounds);
+        each({ op, label, site, tokens, path, ...kernel.work(tokens), ms });
       }
     }
   }
 }
 
-/** Milliseconds of one call: the median of 5 rounds of at least 20 ms. */
-function time(action: () => void): number {
-  const start = performance.now();
-  action();
-  const repeats = Math.max(1, Math.ceil(20 / (performance.now() - start)));
-  const rounds = Array.from({ length: 5 }, () => {
-    const from = performance.now();
-    for (let i = 0; i < repeats; i++) action();
-    return (performance.now() - from) / repeats;
-  });
-  return rounds.sort((x, y) => x - y)[2]!;
+async function run(): Promise<Result<KernelFigure>> {
+  const before = await measureLimits();
+  const reports = selfTest(await testModules(), () => performance.now());
+  const usable = reports.filter((p) => p.fault === null).map((p) => p.isa);
+  const asked = options.paths?.split(',');
+  const paths = asked ? usable.filter((path) => asked.includes(path)) : usable;
+  const only = new RegExp(options.only);
+  const rows: KernelFigure[] = [];
+  const add = (row: KernelFigure): void => {
+    rows.push(row);
+    process.stderr.write(`${keyOf(row)}\n`);
+  };
+  await measure(paths, only, { rounds: Number(options.rounds), round: Number(options['round-ms']) }, add);
+  // The depth of a context takes seconds to fill: on the path that a model would take, unless others are asked for.
+  if (only.test('attention')) for (const path of asked ? paths : [bestPath(reports)]) (await attentionFigures(path, Number(options.rounds))).forEach(add);
+  return { bench: 'kernels', machine: thisMachine(), limits: higher(before, await measureLimits()), rows };
 }
 
-function print(label: string, site: string, tokens: number, isa: Isa, macs: number, bytes: number, ms: number): void {
-  const rate = macs / ms / 1e6;
-  const traffic = bytes / ms / 1e6;
-  const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
-  console.log(`| ${label} | ${site} | ${tokens} | ${isa} | ${rate.toFixed(1)} | ${percent(rate / limits.dot[isa])} | ${traffic.toFixed(1)} | ${tokens === 1 ? percent(traffic / limits.stream) : '-'} |`);
-}
+const result = options.from === undefined ? await run() : readResult<KernelFigure>(options.from);
+process.stdout.write(`${headLine(result)}\n\n${markdown(KERNEL_TITLES, result.rows.map((row) => kernelCells(row, result.limits!)))}`);
+if (options.json !== undefined) writeResult(options.json, result);
+if (options.svg) writeText('docs/roofline.svg', rooflineSvg(result));

@@ -13,7 +13,7 @@ const commands = {
   tetrad: { build: [buildWasm, buildScript], run: ['dist/surfaces/cli/main.js'] },
   test: { build: [buildWasm], run: ['node_modules/vitest/vitest.mjs', 'run'] },
   ok: { build: [buildWasm, buildScript], run: ['scripts/ok.mjs'] },
-  bench: { build: [buildWasm], run: ['scripts/bench.mjs'] },
+  bench: { build: [buildWasm, buildScript], run: ['scripts/bench.mjs'] },
   goldens: { build: [buildWasm], run: ['bench/goldens.ts'] },
   fidelity: { build: [buildWasm], run: ['bench/fidelity.ts'] },
   grids: { build: [buildWasm], run: ['bench/grids.ts'] },

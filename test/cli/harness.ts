@@ -54,7 +54,8 @@ export function tinyEngine(calls: Calls, text = 'Hello'): Engine {
       calls.opened.push({ source, recipe: options.recipe, kv: options.kv });
       return quantize(tinyStore(), withOverrides(recipe(options.recipe ?? 'w4a8'), options.set ?? []), options);
     },
-    decoder: (image, options) => decoderOf(image, { context: 128, kv: 4, ...options, threads: threadsOf(options, null), open: openReference }),
+    decoder: (image, { wrap = (open) => open, ...options }) =>
+      decoderOf(image, { context: 128, kv: 4, ...options, threads: threadsOf(options, null), open: wrap(openReference) }),
     load: async (source, options) => {
       found(source);
       threadsOf(options, null);

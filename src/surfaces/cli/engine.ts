@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { OpenBackend } from '../../backends/backend.ts';
 import { bestPath, selfTest, type PathReport } from '../../backends/open.ts';
 import { TetradError } from '../../core/errors.ts';
 import type { TokenizerData } from '../../core/tokenizer-data.ts';
@@ -16,6 +17,12 @@ import { quantize } from '../adapters/quantize.ts';
 /** As `RecipeOptions`, but the recipe is a name or a JSON file. */
 export type OpenOptions = Omit<RecipeOptions, 'recipe'> & { readonly recipe?: string | undefined };
 
+export interface DecoderOptions extends MemoryOptions {
+  /** Most rows of logits that one pass gives; default: as generation needs. */
+  readonly logitRows?: number | undefined;
+  readonly wrap?: ((open: OpenBackend) => OpenBackend) | undefined;
+}
+
 /** What a model's headers say, before any weight is read. */
 export interface Description {
   readonly config: ModelConfig;
@@ -30,7 +37,8 @@ export interface Engine {
   describe(source: string | null, signal: AbortSignal): Promise<Description>;
   /** A container as it is, or a checkpoint packed piece by piece as the pieces are read. */
   openImage(source: string | null, options: OpenOptions): Promise<ModelImage>;
-  decoder(image: ModelImage, options: MemoryOptions & { readonly logitRows?: number | undefined }): Promise<Decoder>;
+  /** `wrap`: what to make of the way that the backend is opened, to observe its kernels. */
+  decoder(image: ModelImage, options: DecoderOptions): Promise<Decoder>;
   load(source: string | null, options: OpenOptions & MemoryOptions): Promise<Model>;
   /** Packs a checkpoint into a container; whatever fails leaves nothing behind. */
   pack(source: string, directory: string, options: OpenOptions): Promise<Manifest>;
@@ -58,7 +66,10 @@ async function openImage(source: string | null, options: OpenOptions): Promise<M
 /** The library itself. */
 export const engine: Engine = {
   openImage,
-  decoder: async (image, options) => decoderOf(image, { ...options, ...(await platformOf(options)) }),
+  async decoder(image, { wrap = (open) => open, ...options }) {
+    const platform = await platformOf(options);
+    return decoderOf(image, { ...options, ...platform, open: wrap(platform.open) });
+  },
   load: async (source, options) => load(source ?? EMBEDDED, { ...options, recipe: await recipeFrom(options.recipe) }),
   async describe(source, signal) {
     const headers = await openHeaders(source ?? EMBEDDED, signal);

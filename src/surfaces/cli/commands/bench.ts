@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
 import { basename } from 'node:path';
 import { buildCommand } from '@stricli/core';
+import { Profiler } from '../../../backends/profile.ts';
 import { PAGE } from '../../../formats/descriptor.ts';
 import type { Decoder } from '../../../runtime/decoder.ts';
 import { MOST_THREADS } from '../../../runtime/team.ts';
@@ -14,6 +15,7 @@ import { formats, parameterCount } from '../model-facts.ts';
 import type { MemoryOptions } from '../../loader.ts';
 import { withProgress } from '../open.ts';
 import { integerIn, integerList } from '../parse.ts';
+import { profileBlock, profileTable } from '../profile.ts';
 import { notes } from '../threads.ts';
 
 interface Flags extends Pick<ModelFlags, 'kv' | 'recipe'>, JsonFlag {
@@ -23,6 +25,7 @@ interface Flags extends Pick<ModelFlags, 'kv' | 'recipe'>, JsonFlag {
   readonly threads?: readonly number[];
   readonly repetitions: number;
   readonly output: 'md' | 'json';
+  readonly profile: boolean;
 }
 
 const KV_TYPES = { 4: 'u4', 8: 'i8', 32: 'f32' } as const;
@@ -43,22 +46,35 @@ function modelFields(decoder: Decoder, source: string | null, kv: 4 | 8 | 32) {
 /** Of a decoder, and who hears about it. */
 type Threads = Pick<MemoryOptions, 'threads' | 'onNote'>;
 
-async function openDecoder(context: CliContext, source: string | null, flags: Flags, threads: Threads, tests: readonly BenchTest[]): Promise<Decoder> {
+async function openDecoder(
+  context: CliContext, source: string | null, flags: Flags, threads: Threads, tests: readonly BenchTest[], profiler?: Profiler,
+): Promise<Decoder> {
   const engine = await context.engine();
   return withProgress(context, async (options) => {
     const image = await engine.openImage(source, { ...options, recipe: flags.recipe, kv: flags.kv });
     try {
-      return await engine.decoder(image, { ...options, context: contextNeeded(tests), kv: flags.kv, ...threads });
+      return await engine.decoder(image, { ...options, context: contextNeeded(tests), kv: flags.kv, ...threads, wrap: profiler?.wrap });
     } finally {
       await image.close();
     }
   });
 }
 
+/** Where the time of one token and of one full block goes, by kernel. */
+async function profile(context: CliContext, flags: Flags, source: string | null, json: boolean): Promise<void> {
+  const { now, process: { stdout } } = context;
+  const tests = benchTests([PAGE], [1], flags.depth);
+  const profiler = new Profiler(now);
+  await using decoder = await openDecoder(context, source, flags, { threads: flags.threads?.[0] ?? 1, onNote: notes(context) }, tests, profiler);
+  const profiles = tests.map(({ prompt, gen, depth }) => profileBlock(decoder, profiler, prompt + gen, depth, flags.repetitions, now));
+  stdout.write(json ? jsonLine(profiles) : profiles.map(profileTable).join(''));
+}
+
 async function bench(this: CliContext, flags: Flags, model?: string): Promise<void> {
   const { stdout } = this.process;
   const source = model ?? null;
   const json = flags.json || flags.output === 'json';
+  if (flags.profile) return profile(this, flags, source, json);
   const tests = benchTests(flags.prompt, flags.gen, flags.depth);
   if (tests.length === 0) throw new UsageError('there is nothing to measure: -p or -n above 0 is needed');
   const rows: BenchRow[] = [];
@@ -89,6 +105,7 @@ export const benchCommand = buildCommand<Flags, [model?: string], CliContext>({
       threads: { kind: 'parsed', parse: integerList(1, MOST_THREADS), optional: true, placeholder: 'N', brief: 'Threads; default auto, as in run' },
       repetitions: { kind: 'parsed', parse: integerIn(1, 1000), default: '5', placeholder: 'N', brief: 'Timed runs of each test' },
       output: { kind: 'enum', values: ['md', 'json'], default: 'md', brief: 'Markdown or JSON' },
+      profile: { kind: 'boolean', default: false, withNegated: false, brief: 'Time of each kernel in one token and in a block of 64, at each depth' },
       kv: modelFlags.kv, recipe: modelFlags.recipe, ...jsonFlag,
     },
     aliases: { p: 'prompt', n: 'gen', d: 'depth', t: 'threads', r: 'repetitions', o: 'output' },
@@ -96,7 +113,7 @@ export const benchCommand = buildCommand<Flags, [model?: string], CliContext>({
   },
   docs: {
     brief: 'Measure tokens per second',
-    customUsage: ['[MODEL] [-p 512] [-n 128] [-d 0] [-t 1,2] [-r 5] [-o md|json]'],
+    customUsage: ['[MODEL] [-p 512] [-n 128] [-d 0] [-t 1,2] [-r 5] [-o md|json]', '--profile [MODEL] [-d 0] [-t 1] [-r 5]'],
     fullDescription: 'Prompt (pp) and generation (tg) speed in the fields of llama-bench. Tokenising and sampling are not timed; each test runs once to warm up.',
   },
 });

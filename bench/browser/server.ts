@@ -1,0 +1,66 @@
+import { createReadStream, statSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join, normalize, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+/** Folders of the project that pages may read. */
+const SERVED = ['bench/browser/', 'dist/', 'node_modules/', 'models/'];
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.json': 'application/json', '.wasm': 'application/wasm',
+};
+/** Make the page cross-origin isolated: shared memory and fine clocks. */
+const HEADERS = {
+  'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp', 'Cross-Origin-Resource-Policy': 'same-origin',
+  'Cache-Control': 'no-store',
+};
+
+export interface PageServer {
+  readonly origin: string;
+  /** What a page posts to /result, once. */
+  readonly result: Promise<string>;
+  close(): void;
+}
+
+function fileOf(url: string): { readonly path: string; readonly size: number } | null {
+  const path = normalize(decodeURIComponent(new URL(url, 'http://localhost').pathname)).replaceAll(sep, '/').slice(1);
+  if (!SERVED.some((folder) => path.startsWith(folder))) return null;
+  const info = statSync(join(root, path), { throwIfNoEntry: false });
+  return info?.isFile() ? { path: join(root, path), size: info.size } : null;
+}
+
+function send(request: IncomingMessage, response: ServerResponse): void {
+  const file = fileOf(request.url ?? '/');
+  if (!file) {
+    response.writeHead(404, HEADERS).end();
+    return;
+  }
+  const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
+  const [start, end] = range ? [Number(range[1]), Math.min(Number(range[2]), file.size - 1)] : [0, file.size - 1];
+  const type = TYPES[extname(file.path)] ?? 'application/octet-stream';
+  const part = range ? { 'Content-Range': `bytes ${start}-${end}/${file.size}` } : {};
+  response.writeHead(range ? 206 : 200, { ...HEADERS, ...part, 'Content-Type': type, 'Content-Length': end - start + 1 });
+  if (request.method === 'HEAD' || file.size === 0) response.end();
+  else createReadStream(file.path, { start, end, highWaterMark: 1 << 20 }).pipe(response);
+}
+
+/** Serves the built library, its packages and the models on a free port of the loopback interface. */
+export async function servePages(): Promise<PageServer> {
+  let resolve: (body: string) => void;
+  const result = new Promise<string>((settle) => (resolve = settle));
+  const server: Server = createServer((request, response) => {
+    if (request.method !== 'POST') return send(request, response);
+    let body = '';
+    request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk)).on('end', () => {
+      response.writeHead(204, HEADERS).end();
+      resolve(body);
+    });
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const close = (): void => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, result, close };
+}
