@@ -5,7 +5,7 @@ import {
 import { actBytes, widen } from '../lib/dot';
 import { DOTS, FACTORS, MASKS, NO_DOTS, PARTS, TILE_A, TILE_O, TILE_Y, WALK } from '../lib/gemm_scratch';
 import { headerBytes } from '../lib/header';
-import { N12, N16, N20, N4, N8 } from '../lib/literal';
+import { N0, N12, N16, N20, N4, N8 } from '../lib/literal';
 import { Walk } from '../lib/walk';
 import { vectorOffsets, vectorU4, vectorU6 } from './gemm_direct';
 import { expandHeaders, unitFactors } from './gemm_headers';
@@ -30,12 +30,12 @@ function vectorRun<P, B>(walk: Walk, channels: i32, w: usize, x: usize, scales: 
 }
 
 /** All tokens by 16 rows, over `subs` sub-blocks. A last token without a partner runs beside itself. */
-function tileRun<P, B>(
+function tileRun<P, B, T>(
   walk: Walk, subs: i32, w: usize, x: usize, xStride: usize, scales: usize, side: usize, tokens: i32, factors: usize, reals: usize, scratch: usize,
 ): void {
   for (let t = 0, tile = scratch + TILE_A; t < tokens; t += 2, tile += 128, x += 2 * xStride, scales += 2 * side) {
     const next = <usize>(t + 1 < tokens);
-    tile2x16<P, B>(walk, subs, w, x, x + next * xStride, scales, scales + next * side, factors, reals, tile, scratch + DOTS);
+    tile2x16<P, B, T>(walk, subs, w, x, x + next * xStride, scales, scales + next * side, factors, reals, tile, scratch + DOTS);
   }
 }
 
@@ -105,14 +105,15 @@ function addDots<P>(
   }
   if (bits == 4 && tokens <= DIRECT && length % SUB == 0) {
     walk.header = header;
-    tileRun<P, N4>(walk, length / SUB, w, x, xStride, scales, side, tokens, factors, reals, scratch);
+    tileRun<P, N4, N0>(walk, length / SUB, w, x, xStride, scales, side, tokens, factors, reals, scratch);
     return;
   }
   for (let left = length; left > 0; left -= GEMM_CHUNK) {
     const channels = min(left, GEMM_CHUNK), blocks = <usize>((channels + walk.block - 1) / walk.block), subs = (channels + SUB - 1) / SUB * walk.planes;
     unpack<P>(walk, channels, bits, header, w, scratch + PARTS);
-    if (bits == 6) tileRun<P, N20>(walk, subs, scratch + PARTS, x, xStride, scales, side, tokens, factors, reals, scratch);
-    else tileRun<P, N16>(walk, subs, scratch + PARTS, x, xStride, scales, side, tokens, factors, reals, scratch);
+    if (bits == 6) tileRun<P, N20, N0>(walk, subs, scratch + PARTS, x, xStride, scales, side, tokens, factors, reals, scratch);
+    else if (bits == 4) tileRun<P, N16, N0>(walk, subs, scratch + PARTS, x, xStride, scales, side, tokens, factors, reals, scratch);
+    else tileRun<P, N16, N4>(walk, subs, scratch + PARTS, x, xStride, scales, side, tokens, factors, reals, scratch);
     w += blocks * header + <usize>(channels * bits * 2);
     x += <usize>channels * actBytes<P>();
     scales += blocks << 2;

@@ -1,4 +1,4 @@
-import { actBytes, fold, mac } from '../lib/dot';
+import { actBytes, dot, fold, mac } from '../lib/dot';
 import { bytePairs, factorOfQuad, offsetPair } from '../lib/header';
 import { N0, N12, N4, N8 } from '../lib/literal';
 import { Walk } from '../lib/walk';
@@ -26,17 +26,17 @@ export function vectorU4<P>(walk: Walk, channels: i32, w: usize, x: usize, scale
       const header = w;
       w += headerBytes;
       for (let span = min(rest, block); span > 0; span -= SUB, w += 256, x += SUB * actBytes<P>()) {
-        let p0 = none, p1 = none, p2 = none, p3 = none, v: v128, s: v128, r: v128;
+        let p0: v128, p1: v128, p2: v128, p3: v128, v: v128, s: v128, r: v128;
         if (sizeof<P>() == 1) {
           let t: v128, u: v128;
           s = v128.load32_splat(x, 0); r = v128.load32_splat(x, 4); t = v128.load32_splat(x, 8); u = v128.load32_splat(x, 12);
-          v = v128.load(w); p0 = mac<P>(mac<P>(p0, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
+          v = v128.load(w); p0 = mac<P>(dot<P>(v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
           p0 = mac<P>(mac<P>(p0, v128.and(i16x8.shr_u(v, 8), nibble), t), i16x8.shr_u(v, 12), u);
-          v = v128.load(w, 16); p1 = mac<P>(mac<P>(p1, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
+          v = v128.load(w, 16); p1 = mac<P>(dot<P>(v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
           p1 = mac<P>(mac<P>(p1, v128.and(i16x8.shr_u(v, 8), nibble), t), i16x8.shr_u(v, 12), u);
-          v = v128.load(w, 32); p2 = mac<P>(mac<P>(p2, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
+          v = v128.load(w, 32); p2 = mac<P>(dot<P>(v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
           p2 = mac<P>(mac<P>(p2, v128.and(i16x8.shr_u(v, 8), nibble), t), i16x8.shr_u(v, 12), u);
-          v = v128.load(w, 48); p3 = mac<P>(mac<P>(p3, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
+          v = v128.load(w, 48); p3 = mac<P>(dot<P>(v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
           p3 = mac<P>(mac<P>(p3, v128.and(i16x8.shr_u(v, 8), nibble), t), i16x8.shr_u(v, 12), u);
           s = v128.load32_splat(x, 16); r = v128.load32_splat(x, 20); t = v128.load32_splat(x, 24); u = v128.load32_splat(x, 28);
           v = v128.load(w, 64); p0 = mac<P>(mac<P>(p0, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
@@ -67,10 +67,10 @@ export function vectorU4<P>(walk: Walk, channels: i32, w: usize, x: usize, scale
           p3 = mac<P>(mac<P>(p3, v128.and(i16x8.shr_u(v, 8), nibble), t), i16x8.shr_u(v, 12), u);
         } else {
           s = v128.load32_splat(x, 0); r = v128.load32_splat(x, 4);
-          v = v128.load(w); p0 = mac<P>(mac<P>(p0, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
-          v = v128.load(w, 16); p1 = mac<P>(mac<P>(p1, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
-          v = v128.load(w, 32); p2 = mac<P>(mac<P>(p2, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
-          v = v128.load(w, 48); p3 = mac<P>(mac<P>(p3, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
+          v = v128.load(w); p0 = mac<P>(dot<P>(v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
+          v = v128.load(w, 16); p1 = mac<P>(dot<P>(v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
+          v = v128.load(w, 32); p2 = mac<P>(dot<P>(v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
+          v = v128.load(w, 48); p3 = mac<P>(dot<P>(v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
           s = v128.load32_splat(x, 8); r = v128.load32_splat(x, 12);
           v = v128.load(w, 64); p0 = mac<P>(mac<P>(p0, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
           v = v128.load(w, 80); p1 = mac<P>(mac<P>(p1, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
@@ -104,7 +104,7 @@ export function vectorU4<P>(walk: Walk, channels: i32, w: usize, x: usize, scale
 /** acc + the dots of 8 channels, in i32: two i16 sums of codes up to 63 are as many as fit. */
 @inline function pairs<P>(acc: v128, u: v128, s: v128, t: v128, r: v128, ones: v128): v128 {
   if (sizeof<P>() == 4) return mac<P>(mac<P>(acc, u, s), t, r);
-  return i32x4.add(acc, i32x4.dot_i16x8_s(mac<P>(mac<P>(i32x4.splat(0), u, s), t, r), ones));
+  return i32x4.add(acc, i32x4.dot_i16x8_s(mac<P>(dot<P>(u, s), t, r), ones));
 }
 
 /** u6: A of one token. */

@@ -1,4 +1,4 @@
-import { actBytes, fold, mac, scaled } from '../lib/dot';
+import { actBytes, dot, fold, mac, scaled } from '../lib/dot';
 import { N0, N12, N4, N8 } from '../lib/literal';
 import { part, stepBytes, wide } from '../lib/parts';
 import { Walk } from '../lib/walk';
@@ -19,20 +19,23 @@ import { Walk } from '../lib/walk';
 /** Channels of a sub-block. */
 export const SUB: i32 = 32;
 
+/** The sum after a place where sums of wide codes move on, and so start again. */
+@inline function next<P, B>(acc: v128, w: v128, x: v128): v128 { return sizeof<P>() == 2 && wide<B>() ? dot<P>(w, x) : mac<P>(acc, w, x); }
+
 /** The new A. */
 @inline function finish(a: v128, dot: v128, scale: v128): v128 { return f32x4.add(a, f32x4.mul(f32x4.convert_i32x4_s(dot), scale)); }
 
 /**
- * `subs` sub-blocks, of each plane. x0, x1, y0, y1: activations and scales of the tokens. `reals`: s, if there are any. `dots`: 8
+ * `subs` sub-blocks, of each plane: T is N0 for one plane, N4 for two, low and high in turn. x0, x1, y0, y1: activations and scales of the tokens. `reals`: s, if there are any. `dots`: 8
  * vectors of scratch; 8 zeros 256 bytes further.
  */
-@inline export function tile2x16<P, B>(
+@inline export function tile2x16<P, B, T>(
   walk: Walk, subs: i32, w: usize, x0: usize, x1: usize, y0: usize, y1: usize, factors: usize, reals: usize, tile: usize, dots: usize,
 ): void {
   const nibble = v128.load(walk.masks), top = v128.load(walk.masks, 16), none = i32x4.splat(0);
-  const foldSubs = walk.foldChannels / SUB * walk.planes, header = walk.header, headerSubs = walk.block / SUB, realStep = walk.realStep;
-  const turn = SUB * <usize>actBytes<P>() * (walk.planes == 2 ? 1 : 2), scaleStep = walk.scaleStep;
-  let advance = walk.planes == 2 ? 0 : SUB * <usize>actBytes<P>(), toHeader = 0;
+  const foldSubs = walk.foldChannels / SUB * (offsetof<T>() ? 2 : 1), header = walk.header, headerSubs = walk.block / SUB, realStep = walk.realStep;
+  const sub = SUB * <usize>actBytes<P>(), scaleStep = walk.scaleStep;
+  let toHeader = 0, high: usize = 0; // whether the sub-block is of the high plane
   for (let left = subs; left > 0; left -= foldSubs) {
     let before = dots + 256; // the fold's sums so far: none
     if (sizeof<P>() == 2 && wide<B>()) {
@@ -47,73 +50,73 @@ export const SUB: i32 = 32;
         }
         toHeader--;
       }
-      let p0 = none, p1 = none, p2 = none, p3 = none, q0 = none, q1 = none, q2 = none, q3 = none, u: v128, s: v128, r: v128;
+      let p0: v128, p1: v128, p2: v128, p3: v128, q0: v128, q1: v128, q2: v128, q3: v128, u: v128, s: v128, r: v128;
       s = v128.load32_splat(x0, 0); r = v128.load32_splat(x1, 0);
-      u = part<P, B, N0, N0>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
-      u = part<P, B, N4, N0>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
-      u = part<P, B, N8, N0>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
-      u = part<P, B, N12, N0>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+      u = part<P, B, N0, N0>(w, nibble, top); p0 = dot<P>(u, s); q0 = dot<P>(u, r);
+      u = part<P, B, N4, N0>(w, nibble, top); p1 = dot<P>(u, s); q1 = dot<P>(u, r);
+      u = part<P, B, N8, N0>(w, nibble, top); p2 = dot<P>(u, s); q2 = dot<P>(u, r);
+      u = part<P, B, N12, N0>(w, nibble, top); p3 = dot<P>(u, s); q3 = dot<P>(u, r);
       s = v128.load32_splat(x0, 4); r = v128.load32_splat(x1, 4);
       u = part<P, B, N0, N4>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
       u = part<P, B, N4, N4>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
       u = part<P, B, N8, N4>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
       u = part<P, B, N12, N4>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
       if (sizeof<P>() == 2 && wide<B>()) {
-        v128.store(dots, fold<P>(v128.load(dots), p0, v128.load(factors))); p0 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 16), p1, v128.load(factors, 16)), 16); p1 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 32), p2, v128.load(factors, 32)), 32); p2 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 48), p3, v128.load(factors, 48)), 48); p3 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 64), q0, v128.load(factors)), 64); q0 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 80), q1, v128.load(factors, 16)), 80); q1 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 96), q2, v128.load(factors, 32)), 96); q2 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 112), q3, v128.load(factors, 48)), 112); q3 = none;
+        v128.store(dots, fold<P>(v128.load(dots), p0, v128.load(factors)));
+        v128.store(dots, fold<P>(v128.load(dots, 16), p1, v128.load(factors, 16)), 16);
+        v128.store(dots, fold<P>(v128.load(dots, 32), p2, v128.load(factors, 32)), 32);
+        v128.store(dots, fold<P>(v128.load(dots, 48), p3, v128.load(factors, 48)), 48);
+        v128.store(dots, fold<P>(v128.load(dots, 64), q0, v128.load(factors)), 64);
+        v128.store(dots, fold<P>(v128.load(dots, 80), q1, v128.load(factors, 16)), 80);
+        v128.store(dots, fold<P>(v128.load(dots, 96), q2, v128.load(factors, 32)), 96);
+        v128.store(dots, fold<P>(v128.load(dots, 112), q3, v128.load(factors, 48)), 112);
       }
       s = v128.load32_splat(x0, 8); r = v128.load32_splat(x1, 8);
-      u = part<P, B, N0, N8>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
-      u = part<P, B, N4, N8>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
-      u = part<P, B, N8, N8>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
-      u = part<P, B, N12, N8>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+      u = part<P, B, N0, N8>(w, nibble, top); p0 = next<P, B>(p0, u, s); q0 = next<P, B>(q0, u, r);
+      u = part<P, B, N4, N8>(w, nibble, top); p1 = next<P, B>(p1, u, s); q1 = next<P, B>(q1, u, r);
+      u = part<P, B, N8, N8>(w, nibble, top); p2 = next<P, B>(p2, u, s); q2 = next<P, B>(q2, u, r);
+      u = part<P, B, N12, N8>(w, nibble, top); p3 = next<P, B>(p3, u, s); q3 = next<P, B>(q3, u, r);
       s = v128.load32_splat(x0, 12); r = v128.load32_splat(x1, 12);
       u = part<P, B, N0, N12>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
       u = part<P, B, N4, N12>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
       u = part<P, B, N8, N12>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
       u = part<P, B, N12, N12>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
       if (sizeof<P>() == 2 && wide<B>()) {
-        v128.store(dots, fold<P>(v128.load(dots), p0, v128.load(factors))); p0 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 16), p1, v128.load(factors, 16)), 16); p1 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 32), p2, v128.load(factors, 32)), 32); p2 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 48), p3, v128.load(factors, 48)), 48); p3 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 64), q0, v128.load(factors)), 64); q0 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 80), q1, v128.load(factors, 16)), 80); q1 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 96), q2, v128.load(factors, 32)), 96); q2 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 112), q3, v128.load(factors, 48)), 112); q3 = none;
+        v128.store(dots, fold<P>(v128.load(dots), p0, v128.load(factors)));
+        v128.store(dots, fold<P>(v128.load(dots, 16), p1, v128.load(factors, 16)), 16);
+        v128.store(dots, fold<P>(v128.load(dots, 32), p2, v128.load(factors, 32)), 32);
+        v128.store(dots, fold<P>(v128.load(dots, 48), p3, v128.load(factors, 48)), 48);
+        v128.store(dots, fold<P>(v128.load(dots, 64), q0, v128.load(factors)), 64);
+        v128.store(dots, fold<P>(v128.load(dots, 80), q1, v128.load(factors, 16)), 80);
+        v128.store(dots, fold<P>(v128.load(dots, 96), q2, v128.load(factors, 32)), 96);
+        v128.store(dots, fold<P>(v128.load(dots, 112), q3, v128.load(factors, 48)), 112);
       }
       w += stepBytes<P, B>();
       s = v128.load32_splat(x0, 16); r = v128.load32_splat(x1, 16);
-      u = part<P, B, N0, N0>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
-      u = part<P, B, N4, N0>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
-      u = part<P, B, N8, N0>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
-      u = part<P, B, N12, N0>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+      u = part<P, B, N0, N0>(w, nibble, top); p0 = next<P, B>(p0, u, s); q0 = next<P, B>(q0, u, r);
+      u = part<P, B, N4, N0>(w, nibble, top); p1 = next<P, B>(p1, u, s); q1 = next<P, B>(q1, u, r);
+      u = part<P, B, N8, N0>(w, nibble, top); p2 = next<P, B>(p2, u, s); q2 = next<P, B>(q2, u, r);
+      u = part<P, B, N12, N0>(w, nibble, top); p3 = next<P, B>(p3, u, s); q3 = next<P, B>(q3, u, r);
       s = v128.load32_splat(x0, 20); r = v128.load32_splat(x1, 20);
       u = part<P, B, N0, N4>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
       u = part<P, B, N4, N4>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
       u = part<P, B, N8, N4>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
       u = part<P, B, N12, N4>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
       if (sizeof<P>() == 2 && wide<B>()) {
-        v128.store(dots, fold<P>(v128.load(dots), p0, v128.load(factors))); p0 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 16), p1, v128.load(factors, 16)), 16); p1 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 32), p2, v128.load(factors, 32)), 32); p2 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 48), p3, v128.load(factors, 48)), 48); p3 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 64), q0, v128.load(factors)), 64); q0 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 80), q1, v128.load(factors, 16)), 80); q1 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 96), q2, v128.load(factors, 32)), 96); q2 = none;
-        v128.store(dots, fold<P>(v128.load(dots, 112), q3, v128.load(factors, 48)), 112); q3 = none;
+        v128.store(dots, fold<P>(v128.load(dots), p0, v128.load(factors)));
+        v128.store(dots, fold<P>(v128.load(dots, 16), p1, v128.load(factors, 16)), 16);
+        v128.store(dots, fold<P>(v128.load(dots, 32), p2, v128.load(factors, 32)), 32);
+        v128.store(dots, fold<P>(v128.load(dots, 48), p3, v128.load(factors, 48)), 48);
+        v128.store(dots, fold<P>(v128.load(dots, 64), q0, v128.load(factors)), 64);
+        v128.store(dots, fold<P>(v128.load(dots, 80), q1, v128.load(factors, 16)), 80);
+        v128.store(dots, fold<P>(v128.load(dots, 96), q2, v128.load(factors, 32)), 96);
+        v128.store(dots, fold<P>(v128.load(dots, 112), q3, v128.load(factors, 48)), 112);
       }
       s = v128.load32_splat(x0, 24); r = v128.load32_splat(x1, 24);
-      u = part<P, B, N0, N8>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
-      u = part<P, B, N4, N8>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
-      u = part<P, B, N8, N8>(w, nibble, top); p2 = mac<P>(p2, u, s); q2 = mac<P>(q2, u, r);
-      u = part<P, B, N12, N8>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
+      u = part<P, B, N0, N8>(w, nibble, top); p0 = next<P, B>(p0, u, s); q0 = next<P, B>(q0, u, r);
+      u = part<P, B, N4, N8>(w, nibble, top); p1 = next<P, B>(p1, u, s); q1 = next<P, B>(q1, u, r);
+      u = part<P, B, N8, N8>(w, nibble, top); p2 = next<P, B>(p2, u, s); q2 = next<P, B>(q2, u, r);
+      u = part<P, B, N12, N8>(w, nibble, top); p3 = next<P, B>(p3, u, s); q3 = next<P, B>(q3, u, r);
       s = v128.load32_splat(x0, 28); r = v128.load32_splat(x1, 28);
       u = part<P, B, N0, N12>(w, nibble, top); p0 = mac<P>(p0, u, s); q0 = mac<P>(q0, u, r);
       u = part<P, B, N4, N12>(w, nibble, top); p1 = mac<P>(p1, u, s); q1 = mac<P>(q1, u, r);
@@ -164,8 +167,14 @@ export const SUB: i32 = 32;
         u = part<P, B, N12, N12>(w, nibble, top); p3 = mac<P>(p3, u, s); q3 = mac<P>(q3, u, r);
         w += stepBytes<P, B>();
       }
-      x0 += advance; x1 += advance;
-      advance = turn - advance;
+      if (offsetof<T>() == 0) {
+        x0 += sub; x1 += sub;
+      } else {
+        if (high) {
+          x0 += sub; x1 += sub;
+        }
+        high ^= 1;
+      }
       const g0 = v128.load(factors), g1 = v128.load(factors, 16), g2 = v128.load(factors, 32), g3 = v128.load(factors, 48);
       if (n == 1) {
         const a = v128.load32_splat(y0), b = v128.load32_splat(y1);

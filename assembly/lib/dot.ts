@@ -9,6 +9,16 @@
  * The relaxed forms are exact because the i7 operand is 0..63.
  */
 
+/** The dot alone: what a sum starts with. */
+@inline export function dot<P>(w: v128, x: v128): v128 {
+  if (sizeof<P>() == 1) return i32x4.dot_i16x8_s(w, x);
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (sizeof<P>() == 2) return v128.relaxed_dot<i16>(x, w);
+    return v128.relaxed_dot_add<i32>(x, w, i32x4.splat(0));
+  }
+  return w;
+}
+
 @inline export function mac<P>(acc: v128, w: v128, x: v128): v128 {
   if (sizeof<P>() == 1) return i32x4.add(acc, i32x4.dot_i16x8_s(w, x));
   if (ASC_FEATURE_RELAXED_SIMD) {
