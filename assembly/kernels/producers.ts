@@ -1,7 +1,7 @@
-import { exp4 } from '../lib/exp';
 import { N0, N4, N8 } from '../lib/literal';
 import { quantiseRow } from '../lib/quantise_row';
 import { horizontalSum } from '../lib/reduce';
+import { siluMul } from '../lib/silu';
 
 /*
  * The activation side of a linear: values[i] = f(x[index[i]]), zeros up to a multiple of 16, then codes, scales and sums by segment
@@ -42,26 +42,52 @@ import { horizontalSum } from '../lib/reduce';
   return 1 / Mathf.sqrt(horizontalSum(lanes) / <f32>length + eps);
 }
 
-@inline function silu(x: v128): v128 { return f32x4.div(x, f32x4.add(f32x4.splat(1), exp4(f32x4.neg(x)))); }
-
-/** The producers as type parameters (lib/literal.ts): N4 norm, N8 gate and up, N0 the values as they are. */
-@inline function valueAt<F>(x: usize, index: usize, i: usize, one: bool, bytes: usize, gamma: usize, scale: v128): v128 {
+/** Values of a norm (N4) or as they are (N0): type parameters as literals (lib/literal.ts). */
+@inline function valueAt<F>(x: usize, index: usize, i: usize, one: bool, gamma: usize, scale: v128): v128 {
   const v = gather(x, index, i, one);
-  if (offsetof<F>() == 4) return f32x4.mul(f32x4.mul(v, scale), one ? v128.load32_zero(gamma + i) : v128.load(gamma + i));
-  if (offsetof<F>() == 8) return f32x4.mul(silu(v), gather(x + bytes, index, i, one));
-  return v;
+  return offsetof<F>() == 4 ? f32x4.mul(f32x4.mul(v, scale), one ? v128.load32_zero(gamma + i) : v128.load(gamma + i)) : v;
 }
 
+/** One row of values by `valueAt`. */
+@inline function fillRow<F>(x: usize, length: i32, gamma: usize, eps: f32, index: usize, values: usize): void {
+  const bytes = <usize>length << 2, whole = <usize>(length & -4) << 2;
+  const scale = f32x4.splat(offsetof<F>() == 4 ? inverseRms(x, length, eps) : 1);
+  let i: usize = 0;
+  for (; i < whole; i += 16) v128.store(values + i, valueAt<F>(x, index, i, false, gamma, scale));
+  for (; i < bytes; i += 4) v128.store_lane<u32>(values + i, valueAt<F>(x, index, i, true, gamma, scale), 0);
+}
+
+/** One row of silu(gate) * up. */
+@inline function fillSilu(x: usize, length: i32, index: usize, values: usize): void {
+  const bytes = <usize>length << 2, whole = <usize>(length & -4) << 2, up = x + bytes, zero = <f32>(length >>> 31);
+  const most = f32x4.splat(88 + zero), least = f32x4.splat(-87 + zero), log2e = f32x4.splat(<f32>1.4426950408889634 + zero);
+  const round = f32x4.splat(12582912 + zero), ln2High = f32x4.splat(<f32>0.693359375 + zero), ln2Low = f32x4.splat(<f32>-2.12194440054690583e-4 + zero);
+  const k6 = f32x4.splat(<f32>1.9875691500e-4 + zero), k5 = f32x4.splat(<f32>1.3981999507e-3 + zero), k4 = f32x4.splat(<f32>8.3334519073e-3 + zero);
+  const k3 = f32x4.splat(<f32>4.1665795894e-2 + zero), k2 = f32x4.splat(<f32>1.6666665459e-1 + zero), half = f32x4.splat(<f32>0.5 + zero);
+  const one = f32x4.splat(1 + zero), bias = i32x4.splat(127 + (length >>> 31));
+  let i: usize = 0;
+  for (; i < whole; i += 16) {
+    const v = siluMul(
+      gather(x, index, i, false), gather(up, index, i, false), most, least, log2e, round, ln2High, ln2Low, k6, k5, k4, k3, k2, half, one, bias,
+    );
+    v128.store(values + i, v);
+  }
+  for (; i < bytes; i += 4) {
+    const v = siluMul(
+      gather(x, index, i, true), gather(up, index, i, true), most, least, log2e, round, ln2High, ln2Low, k6, k5, k4, k3, k2, half, one, bias,
+    );
+    v128.store_lane<u32>(values + i, v, 0);
+  }
+}
+
+/** Rows one after another: values of producer F (N8: silu), zero padding, codes. */
 @inline function produce<F>(
   x: usize, xStride: i32, tokens: i32, length: i32, gamma: usize, eps: f32, index: usize, values: usize, valuesStride: i32,
   segments: usize, count: i32, codes: usize, codesStride: i32, scales: usize, sums: usize, blocksStride: i32,
 ): void {
-  const bytes = <usize>length << 2, whole = <usize>(length & -4) << 2;
   for (let t = 0; t < tokens; t++) {
-    const scale = f32x4.splat(offsetof<F>() == 4 ? inverseRms(x, length, eps) : 1);
-    let i: usize = 0;
-    for (; i < whole; i += 16) v128.store(values + i, valueAt<F>(x, index, i, false, bytes, gamma, scale));
-    for (; i < bytes; i += 4) v128.store_lane<u32>(values + i, valueAt<F>(x, index, i, true, bytes, gamma, scale), 0);
+    if (offsetof<F>() == 8) fillSilu(x, length, index, values);
+    else fillRow<F>(x, length, gamma, eps, index, values);
     clearTail(values, length);
     quantiseRow(values, segments, count, codes, scales, sums);
     x += <usize>xStride << 2; values += <usize>valuesStride << 2; codes += <usize>codesStride;

@@ -4,7 +4,7 @@ import { padded } from '../formats/layout.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { BoundLinear } from './bound-linear.ts';
 import { KvCache } from './kv-cache.ts';
-import type { LayoutOptions, MemoryLayout, Plan } from './layout.ts';
+import { gateUpStride, type LayoutOptions, type MemoryLayout, type Plan } from './layout.ts';
 import { fillRopeTable } from './rope-table.ts';
 import type { Command, Team } from './team.ts';
 
@@ -76,7 +76,7 @@ export class Forward {
     const xStride = padded(hidden);
     const qkvStride = padded((heads + 2 * kvHeads) * headDim);
     const attentionStride = padded(heads * headDim);
-    const gateUpStride = padded(2 * ffn);
+    const ffnStride = gateUpStride(ffn);
     for (let i = 0; i < this.#layers.length; i++) {
       const layer = this.#layers[i]!;
       layer.qkv.fromNorm(l.x, xStride, count, layer.attentionNorm, normEps);
@@ -90,8 +90,8 @@ export class Forward {
       layer.o.multiply(l.x, xStride, count, 1);
       layer.gateUp.fromNorm(l.x, xStride, count, layer.ffnNorm, normEps);
       this.#observe(layer.gateUp, count);
-      layer.gateUp.multiply(l.gateUp, gateUpStride, count, 0);
-      layer.down.fromGateUp(l.gateUp, gateUpStride, count);
+      layer.gateUp.multiply(l.gateUp, ffnStride, count, 0);
+      layer.down.fromGateUp(l.gateUp, ffnStride, count);
       this.#observe(layer.down, count);
       layer.down.multiply(l.x, xStride, count, 1);
     }

@@ -1,5 +1,5 @@
 import { gemmScratchBytes } from '../backends/backend.ts';
-import { PAGE, SEGMENT_BYTES } from '../formats/descriptor.ts';
+import { PAGE, PANEL, SEGMENT_BYTES } from '../formats/descriptor.ts';
 import { keptPages, kvHeadBytes, openFormat } from '../formats/kv-layout.ts';
 import { ceilTo, padded } from '../formats/layout.ts';
 import type { KvFormat } from '../formats/number-format.ts';
@@ -66,7 +66,7 @@ export interface MemoryLayout {
   readonly qkv: number;
   /** f32 [PAGE, heads * headDim] */
   readonly attention: number;
-  /** f32 [PAGE, 2 ffn] */
+  /** f32 [PAGE, gateUpStride] */
   readonly gateUp: number;
   /** f32 [logitRows, vocab] */
   readonly logits: number;
@@ -89,6 +89,12 @@ export function kvLayerBytes(format: KvFormat, context: number, kvHeads: number,
   const open = Math.min(keptPages(format) + 1, pages);
   return kvHeads * (open * kvHeadBytes(openFormat(format), headDim) + (pages - open) * kvHeadBytes(format, headDim));
 }
+
+/**
+ * f32 from one token's gate and up to the next one's. Rows of whole 4 KB would all lie in the same few sets of the first cache: a GEMM that writes them for 64
+ * tokens is 7 % slower.
+ */
+export const gateUpStride = (ffn: number): number => padded(2 * ffn) + (padded(2 * ffn) % 1024 === 0 ? PANEL : 0);
 
 /** Address 0 stays unused, so that 0 can mean "none". */
 const BASE = 1024;
@@ -120,7 +126,7 @@ export function layoutMemory(manifest: Plan, options: LayoutOptions, rank = 0): 
   const x = rows(hidden);
   const qkv = rows((heads + 2 * kvHeads) * headDim);
   const attention = rows(heads * headDim);
-  const gateUp = rows(2 * ffn);
+  const gateUp = rows(gateUpStride(ffn));
   const logits = arena.take(options.logitRows * padded(vocab) * 4);
   const inputs = (tokens: number): InputBuffers => ({
     values: arena.take((floats ? tokens : 1) * widest * 4),
