@@ -29,6 +29,8 @@ export interface Kernels {
     segments: number, count: number, codes: number, codesStride: number, scales: number, sums: number, blocksStride: number,
     out: number, outStride: number, tokens: number, firstPanel: number, lastPanel: number, residual: number, scratch: number,
   ): void;
+  /** Runs `rounds` of 8 dot products on registers, to be timed: 8 on the plain path and 16 on the others multiply-accumulates each. `scratch`: 32 bytes. */
+  dotRate(rounds: number, scratch: number): void;
   /** out[t, r] = (residual ? out[t, r] : 0) + sum over k, ascending, of x[t, k] * w[r, k]; panels [K][16]. */
   gemmF32(
     weights: number, length: number, x: number, xStride: number,

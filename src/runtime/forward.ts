@@ -119,15 +119,17 @@ export class Forward {
     const group = heads / kvHeads;
     const each = count / sequences;
     for (let more = team.deal(sequences * kvHeads); more; more = team.claim()) {
-      for (let unit = team.from; unit < team.to; unit++) {
+      for (let unit = team.from; unit < team.to; ) {
         const s = Math.floor(unit / kvHeads);
         const head = unit % kvHeads;
+        const many = Math.min(kvHeads - head, team.to - unit);
         const position = this.#position(s);
         const row = qkv + s * each * stride * 4;
         const table = rope + position * headDim * 4;
-        kernels.rope(row + head * group * headDim * 4, stride, each, group, headDim, table);
-        kernels.rope(row + (heads + head) * headDim * 4, stride, each, 1, headDim, table);
-        this.caches[this.#sequence(s)]!.append(layer, head, s * each, each, stride, Math.floor(position / PAGE), position % PAGE);
+        kernels.rope(row + head * group * headDim * 4, stride, each, many * group, headDim, table);
+        kernels.rope(row + (heads + head) * headDim * 4, stride, each, many, headDim, table);
+        this.caches[this.#sequence(s)]!.append(layer, head, many, s * each, each, stride, Math.floor(position / PAGE), position % PAGE);
+        unit += many;
       }
     }
     team.barrier();

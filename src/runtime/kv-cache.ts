@@ -80,15 +80,15 @@ export class KvCache {
     return whole ? position : page * PAGE;
   }
 
-  /** Appends one KV head's part of `tokens` rows of the fused q, k, v buffer, from row `row` on, at `slot` of page `page`. */
-  append(layer: number, head: number, row: number, tokens: number, stride: number, page: number, slot: number): void {
+  /** Appends the parts of `many` KV heads of `tokens` rows of the fused q, k, v buffer, from row `row` on, at `slot` of page `page`. */
+  append(layer: number, head: number, many: number, row: number, tokens: number, stride: number, page: number, slot: number): void {
     const { heads, kvHeads, headDim } = this.#config;
     const k = this.#layout.qkv + (row * stride + (heads + head) * headDim) * 4;
     const v = k + kvHeads * headDim * 4;
     const to = this.#page(layer, page) + head * this.#openHead;
     const { kernels } = this.#backend;
-    if (this.#format.bits === 32) kernels.kvAppendF32(k, v, stride, tokens, 1, headDim, to, slot);
-    else kernels.kvAppendI8(k, v, stride, tokens, 1, headDim, to, slot);
+    if (this.#format.bits === 32) kernels.kvAppendF32(k, v, stride, tokens, many, headDim, to, slot);
+    else kernels.kvAppendI8(k, v, stride, tokens, many, headDim, to, slot);
   }
 
   /** Units of attention of `tokens` queries in page `page`, in any order and on any thread; `merge` follows when all are done. */

@@ -12,7 +12,7 @@ import { gatherQuant, rmsnormQuant, siluMulQuant } from './producers.ts';
 import { rope } from './rope.ts';
 
 const OPS = {
-  gemm, gemmF32, rmsnormQuant, siluMulQuant, gatherQuant, embed, embedF32, rope,
+  gemm, gemmF32, dotRate: () => {}, rmsnormQuant, siluMulQuant, gatherQuant, embed, embedF32, rope,
   kvAppendF32, kvAppendI8, kvClose, attentionF32, attentionI8, attentionU4, attentionMerge, attentionFinish,
 } satisfies { [Op in keyof Kernels]: (memory: LinearMemory, ...args: Parameters<Kernels[Op]>) => void };
 

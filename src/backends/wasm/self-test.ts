@@ -11,7 +11,7 @@ export interface PathReport {
   readonly isa: Isa;
   /** null: usable. Otherwise why not. */
   readonly fault: string | null;
-  /** Multiply-accumulates per second, in 1e9, of the test GEMM; 0 if unusable. */
+  /** Multiply-accumulates per second, in 1e9, of the path's dot product on registers; 0 if unusable. */
   readonly gmacs: number;
 }
 
@@ -83,15 +83,17 @@ function check(modules: WasmModules, isa: Isa): { readonly isa: Isa; readonly fa
   run(backend.kernels);
   const wrong = firstWrong(backend.memory);
   if (wrong >= 0) return unusable(`wrong result at output ${wrong}`);
-  const round = (): void => {
-    for (let i = 0; i < CALLS; i++) run(backend.kernels);
-  };
-  return { isa, fault: null, round };
+  return { isa, fault: null, round: () => backend.kernels.dotRate(TURNS, SCRATCH) };
 }
 
-/** Calls in a round, about half a millisecond; the first rounds run on baseline code, until the engine has optimised the kernels. */
-const CALLS = 24;
+/**
+ * Turns of the timed loop in a round, some 0.1 ms. What is timed is the dot product alone: its loop is small, so that engines have optimised it after a
+ * few rounds, where the whole GEMM would run as baseline code for longer than the test may take.
+ */
+const TURNS = 20_000;
 const ROUNDS = 12;
+/** Multiply-accumulates of a turn. */
+const MACS: Readonly<Record<Isa, number>> = { simd128: 64, 'relaxed-i16': 128, 'relaxed-i32': 128 };
 
 /** Rounds of all paths take turns, so that a change of clock rate meets all of them; the best round counts. */
 function measure(modules: WasmModules, now: () => number): readonly PathReport[] {
@@ -103,8 +105,8 @@ function measure(modules: WasmModules, now: () => number): readonly PathReport[]
       path.best = Math.min(path.best, now() - start);
     }
   }
-  const rate = (best: number): number => (best > 0 ? (CALLS * ROWS * K * TOKENS) / best / 1e6 : 0);
-  return checked.map(({ isa, fault, best }) => ({ isa, fault, gmacs: fault === null ? rate(best) : 0 }));
+  const rate = ({ isa, best }: (typeof checked)[number]): number => (best > 0 ? (MACS[isa] * TURNS) / best / 1e6 : 0);
+  return checked.map((path) => ({ isa: path.isa, fault: path.fault, gmacs: path.fault === null ? rate(path) : 0 }));
 }
 
 const reports = new WeakMap<WebAssembly.Module, readonly PathReport[]>();
