@@ -18,7 +18,7 @@ import { tile1x16 } from './gemm_vector';
 /*
  * out[t][row] = (residual ? out[t][row] : 0) + Y, the formulas of src/backends/reference/gemm.ts.
  *
- * Panel by panel of 16 rows, and inside a panel segment by segment: headers to factors and offsets once, then the dots of all tokens. One token reads
+ * Panel by panel of 16 rows, a panel's segments after another: headers to factors and offsets once, then the dots of all tokens. One token reads
  * packed codes. More tokens go 2 at a time: up to DIRECT tokens from packed codes, beyond from codes that are unpacked once for all tokens.
  */
 
@@ -96,7 +96,6 @@ function addDots<P>(
   reals: usize, scratch: usize,
 ): void {
   if (tokens == 1 && (sizeof<P>() != 1 || bits != 6)) {
-    walk.header = header;
     const tile = scratch + TILE_A;
     if (bits == 4) vectorRun<P, N4>(walk, length, w, x, scales, factors, reals, tile);
     else if (bits == 8) vectorRun<P, N8>(walk, length, w, x, scales, factors, reals, tile);
@@ -104,7 +103,6 @@ function addDots<P>(
     return;
   }
   if (bits == 4 && tokens <= DIRECT && length % SUB == 0) {
-    walk.header = header;
     tileRun<P, N4, N0>(walk, length / SUB, w, x, xStride, scales, side, tokens, factors, reals, scratch);
     return;
   }
@@ -142,14 +140,33 @@ function addDots<P>(
   }
 }
 
+/** Scaled offsets of all tokens to tile O. */
+@inline function addOffsets(
+  walk: Walk, channels: i32, flags: i32, offsets: usize, scales: usize, sums: usize, pairs: usize, side: usize, tokens: i32, tile: usize,
+): void {
+  if ((flags & HEADER_TWO_LEVEL) && !(flags & HEADER_INT_ZERO)) {
+    for (let t = 0; t < tokens; t += 2, tile += 128, scales += 2 * side, pairs += 2 * side) {
+      const next = t + 1 < tokens ? side : 0;
+      pairedOffsets(walk, channels, offsets, scales, scales + next, pairs, pairs + next, tile);
+    }
+  } else {
+    for (let t = 0; t < tokens; t++, tile += 64, scales += side, sums += side) {
+      if (flags & HEADER_TWO_LEVEL) codeOffsets(walk, channels, offsets, scales, sums, tile);
+      else realOffsets(walk, channels, offsets, scales, sums, tile);
+    }
+  }
+}
+
+/** One segment of panels [firstPanel, lastPanel); `first`, `last`: whether it is the linear's first and last. */
 function runSegment<P>(
-  segment: usize, panel: i32, x: usize, xStride: usize, scales: usize, sums: usize, pairs: usize, side: usize, tokens: i32, maxSubs: usize, scratch: usize,
-  starts: usize, first: bool, last: bool, out: usize, outStride: usize, residual: i32,
+  segment: usize, firstPanel: i32, lastPanel: i32, x: usize, xStride: usize, scales: usize, sums: usize, pairs: usize, side: usize, tokens: i32,
+  maxSubs: usize, scratch: usize, starts: usize, first: bool, last: bool, out: usize, outStride: usize, residual: i32,
 ): void {
   const length = load<i32>(segment, SEG_LENGTH), block = load<i32>(segment, SEG_WEIGHT_BLOCK), bits = load<i32>(segment, SEG_WEIGHT_BITS);
   const flags = load<i32>(segment, SEG_HEADER), header = headerBytes(flags), twoLevel = (flags & HEADER_TWO_LEVEL) != 0;
-  const channels = (length + 15) & -16, begin = <usize>load<u32>(segment, SEG_FIRST_BLOCK) << 2;
-  const w = <usize>load<u32>(segment, SEG_DATA) + <usize>panel * <usize>load<u32>(segment, SEG_PANEL_BYTES);
+  const channels = (length + 15) & -16, begin = <usize>load<u32>(segment, SEG_FIRST_BLOCK) << 2, panelBytes = <usize>load<u32>(segment, SEG_PANEL_BYTES);
+  const hasMinimum = (flags & HEADER_MIN) != 0, paired = sizeof<P>() == 1 && bits == 4 && load<i32>(segment, SEG_ACT_BITS) == 4 && tokens >= 4;
+  const direct = tokens == 1 && twoLevel && !(flags & HEADER_INT_ZERO) && channels % SUB == 0 && (bits == 4 || bits == 6 && sizeof<P>() != 1);
   const walk = changetype<Walk>(scratch + WALK);
   walk.block = block;
   walk.packedBlock = header + <usize>(block * bits * 2);
@@ -158,37 +175,31 @@ function runSegment<P>(
   walk.scaleStep = <usize>(walk.foldChannels / block) << 2;
   walk.realStep = twoLevel ? 0 : 64;
   walk.masks = scratch + MASKS;
+  walk.header = header;
   v128.store(scratch + MASKS, sizeof<P>() == 1 && bits != 6 ? i16x8.splat(0x000f) : i8x16.splat(0x0f));
 
-  const rows = twoLevel ? <usize>load<u32>(segment, SEG_ROW_SCALES) + <usize>panel * 64 : 0, hasMinimum = (flags & HEADER_MIN) != 0;
-  x += <usize>load<u32>(segment, SEG_FROM) * actBytes<P>();
-  if (tokens == 1 && rows && !(flags & HEADER_INT_ZERO) && channels % SUB == 0 && (bits == 4 || bits == 6 && sizeof<P>() != 1)) {
-    walk.header = header;
-    if (bits == 4) vectorU4<P>(walk, channels, w, x, scales + begin, scratch + TILE_A);
-    else if (sizeof<P>() != 1) vectorU6<P>(walk, channels, w, x, scales + begin, scratch + TILE_A);
-    vectorOffsets(walk, channels, w, hasMinimum ? 16 : 0, hasMinimum ? 0 : 1 << (bits - 1), scales + begin, pairs + begin, scratch + TILE_O);
-    addSegment(scratch, 1, rows, hasMinimum, first, last, out, outStride, residual);
-    return;
-  }
   const factors = scratch + FACTORS, offsets = factors + maxSubs * 128, reals = offsets + maxSubs * 64;
   if (!twoLevel) unitFactors<P>(walk, channels, factors);
-  expandHeaders<P>(walk, channels, w, flags, bits, factors, offsets, reals);
-  memory.fill(scratch + TILE_A, 0, <usize>((tokens + 3) & -4) << 6);
-  if (sizeof<P>() == 1 && bits == 4 && load<i32>(segment, SEG_ACT_BITS) == 4 && tokens >= 4) {
-    addPairs(walk, channels, header, w, x, xStride, scales + begin, side, tokens, factors, reals, starts, maxSubs << 2, scratch);
-  } else addDots<P>(
-    walk, channels, bits, header, w, x, xStride, scales + begin, side, tokens, factors, reals, scratch,
-  );
-  if (twoLevel && !(flags & HEADER_INT_ZERO)) {
-    for (let t = 0, tile = scratch + TILE_O, y = scales + begin, z = pairs + begin; t < tokens; t += 2, tile += 128, y += 2 * side, z += 2 * side) {
-      const next = t + 1 < tokens ? side : 0;
-      pairedOffsets(walk, channels, offsets, y, y + next, z, z + next, tile);
+  x += <usize>load<u32>(segment, SEG_FROM) * actBytes<P>();
+  scales += begin; sums += begin; pairs += begin;
+  out += <usize>firstPanel << 6;
+  let w = <usize>load<u32>(segment, SEG_DATA) + <usize>firstPanel * panelBytes;
+  let rows = twoLevel ? <usize>load<u32>(segment, SEG_ROW_SCALES) + (<usize>firstPanel << 6) : 0;
+  for (let panel = firstPanel; panel < lastPanel; panel++, w += panelBytes, out += 64) {
+    if (direct) {
+      if (bits == 4) vectorU4<P>(walk, channels, w, x, scales, scratch + TILE_A);
+      else if (sizeof<P>() != 1) vectorU6<P>(walk, channels, w, x, scales, scratch + TILE_A);
+      vectorOffsets(walk, channels, w, hasMinimum ? 16 : 0, hasMinimum ? 0 : 1 << (bits - 1), scales, pairs, scratch + TILE_O);
+    } else {
+      expandHeaders<P>(walk, channels, w, flags, bits, factors, offsets, reals);
+      memory.fill(scratch + TILE_A, 0, <usize>((tokens + 3) & -4) << 6);
+      if (paired) addPairs(walk, channels, header, w, x, xStride, scales, side, tokens, factors, reals, starts, maxSubs << 2, scratch);
+      else addDots<P>(walk, channels, bits, header, w, x, xStride, scales, side, tokens, factors, reals, scratch);
+      addOffsets(walk, channels, flags, offsets, scales, sums, pairs, side, tokens, scratch + TILE_O);
     }
-  } else for (let t = 0, tile = scratch + TILE_O, y = scales + begin, z = sums + begin; t < tokens; t++, tile += 64, y += side, z += side) {
-    if (twoLevel) codeOffsets(walk, channels, offsets, y, z, tile);
-    else realOffsets(walk, channels, offsets, y, z, tile);
+    addSegment(scratch, tokens, rows, hasMinimum, first, last, out, outStride, residual);
+    if (twoLevel) rows += 64;
   }
-  addSegment(scratch, tokens, rows, hasMinimum, first, last, out, outStride, residual);
 }
 
 /** Where the first token's starts of a segment lie: every segment may end in a short sub-block. */
@@ -226,11 +237,13 @@ function runSegment<P>(
       }
     }
   }
-  for (let panel = firstPanel; panel < lastPanel; panel++) {
+  // All panels of one segment, or all segments of one panel: what a segment needs is set up as rarely as possible.
+  const step = count == 1 ? lastPanel - firstPanel : 1;
+  for (let panel = firstPanel; panel < lastPanel; panel += step) {
     for (let s = segments; s < last; s += SEGMENT_BYTES) {
       runSegment<P>(
-        s, panel, x, xStride, scales, sums, pairs, side, tokens, maxSubs, scratch, sizeof<P>() == 1 ? startsOf(s, segments, starts) : 0,
-        s == segments, s + SEGMENT_BYTES == last, out + (<usize>panel << 6), <usize>outStride << 2, residual,
+        s, panel, panel + step, x, xStride, scales, sums, pairs, side, tokens, maxSubs, scratch, sizeof<P>() == 1 ? startsOf(s, segments, starts) : 0,
+        s == segments, s + SEGMENT_BYTES == last, out, <usize>outStride << 2, residual,
       );
     }
   }
