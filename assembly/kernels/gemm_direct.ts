@@ -1,6 +1,6 @@
 import { actBytes, dot, fold, mac } from '../lib/dot';
-import { bytePairs, factorOfQuad, offsetPair } from '../lib/header';
-import { N0, N12, N4, N8 } from '../lib/literal';
+import { bytePairs, offsetPair, quadFactor } from '../lib/header';
+import { N0, N4, N8 } from '../lib/literal';
 import { Walk } from '../lib/walk';
 import { SUB } from './gemm_tile';
 
@@ -87,8 +87,10 @@ export function vectorU4<P>(walk: Walk, channels: i32, w: usize, x: usize, scale
           v = v128.load(w, 224); p2 = mac<P>(mac<P>(p2, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
           v = v128.load(w, 240); p3 = mac<P>(mac<P>(p3, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
         }
-        c0 = fold<P>(c0, p0, factorOfQuad<P, N0>(header)); c1 = fold<P>(c1, p1, factorOfQuad<P, N4>(header));
-        c2 = fold<P>(c2, p2, factorOfQuad<P, N8>(header)); c3 = fold<P>(c3, p3, factorOfQuad<P, N12>(header));
+        v = v128.load(header);
+        s = i16x8.extend_low_i8x16_u(v); r = i16x8.extend_high_i8x16_u(v);
+        c0 = fold<P>(c0, p0, quadFactor<P, N0>(s)); c1 = fold<P>(c1, p1, quadFactor<P, N4>(s));
+        c2 = fold<P>(c2, p2, quadFactor<P, N0>(r)); c3 = fold<P>(c3, p3, quadFactor<P, N4>(r));
       }
     }
     const scale = v128.load32_splat(scales);
@@ -139,8 +141,9 @@ export function vectorU6<P>(walk: Walk, channels: i32, w: usize, x: usize, scale
         v = v128.load(w, 160); t = v128.load(w, 176);
         c3 = pairs<P>(c3, six(v, t, nibble, top), s, six(i16x8.shr_u(v, 4), i16x8.shr_u(t, 2), nibble, top), r, ones);
       }
-      d0 = i32x4.add(d0, i32x4.mul(c0, factorOfQuad<i32, N0>(header))); d1 = i32x4.add(d1, i32x4.mul(c1, factorOfQuad<i32, N4>(header)));
-      d2 = i32x4.add(d2, i32x4.mul(c2, factorOfQuad<i32, N8>(header))); d3 = i32x4.add(d3, i32x4.mul(c3, factorOfQuad<i32, N12>(header)));
+      const codes = v128.load(header), low = i16x8.extend_low_i8x16_u(codes), high = i16x8.extend_high_i8x16_u(codes);
+      d0 = i32x4.add(d0, i32x4.mul(c0, quadFactor<i32, N0>(low))); d1 = i32x4.add(d1, i32x4.mul(c1, quadFactor<i32, N4>(low)));
+      d2 = i32x4.add(d2, i32x4.mul(c2, quadFactor<i32, N0>(high))); d3 = i32x4.add(d3, i32x4.mul(c3, quadFactor<i32, N4>(high)));
     }
     const scale = v128.load32_splat(scales);
     a0 = finish(a0, d0, scale); a1 = finish(a1, d1, scale); a2 = finish(a2, d2, scale); a3 = finish(a3, d3, scale);
@@ -151,16 +154,20 @@ export function vectorU6<P>(walk: Walk, channels: i32, w: usize, x: usize, scale
 
 /** O of one token, from the headers; `at`: where in a header the bytes lie, `half`: see `offsetPair`. `sums`: pairs (`pairSums`). */
 export function vectorOffsets(walk: Walk, channels: i32, w: usize, at: usize, half: i32, scales: usize, sums: usize, tile: usize): void {
-  const none = i32x4.splat(0), block = walk.block, two = 2 * block, foldChannels = walk.foldChannels, scaleStep = walk.scaleStep, packed = walk.packedBlock;
+  const none = i32x4.splat(0), block = walk.block, foldChannels = walk.foldChannels, scaleStep = walk.scaleStep, packed = walk.packedBlock;
   let o0 = none, o1 = none, o2 = none, o3 = none;
   w += at;
   for (let left = channels; left > 0; left -= foldChannels) {
-    let c0 = none, c1 = none, c2 = none, c3 = none, z = sums;
-    for (let rest = min(left, foldChannels); rest > 0; rest -= two, z += 8) {
-      const a = v128.load(w), b = rest > block ? v128.load(w + packed) : none, s = v128.load32_splat(z);
-      const low = bytePairs<N0>(a, b), high = bytePairs<N8>(a, b);
-      c0 = i32x4.add(c0, i32x4.dot_i16x8_s(offsetPair<N0>(low, half), s)); c1 = i32x4.add(c1, i32x4.dot_i16x8_s(offsetPair<N4>(low, half), s));
-      c2 = i32x4.add(c2, i32x4.dot_i16x8_s(offsetPair<N0>(high, half), s)); c3 = i32x4.add(c3, i32x4.dot_i16x8_s(offsetPair<N4>(high, half), s));
+    const second = left > block && foldChannels > block, a = v128.load(w), b = second ? v128.load(w + packed) : none, s = v128.load32_splat(sums);
+    const low = bytePairs<N0>(a, b), high = bytePairs<N8>(a, b);
+    let c0 = i32x4.dot_i16x8_s(offsetPair<N0>(low, half), s), c1 = i32x4.dot_i16x8_s(offsetPair<N4>(low, half), s);
+    let c2 = i32x4.dot_i16x8_s(offsetPair<N0>(high, half), s), c3 = i32x4.dot_i16x8_s(offsetPair<N4>(high, half), s);
+    w += second ? 2 * packed : packed;
+    for (let rest = min(left, foldChannels) - 2 * block, z = sums + 8; rest > 0; rest -= 2 * block, z += 8) {
+      const c = v128.load(w), d = rest > block ? v128.load(w + packed) : none, r = v128.load32_splat(z);
+      const lower = bytePairs<N0>(c, d), higher = bytePairs<N8>(c, d);
+      c0 = i32x4.add(c0, i32x4.dot_i16x8_s(offsetPair<N0>(lower, half), r)); c1 = i32x4.add(c1, i32x4.dot_i16x8_s(offsetPair<N4>(lower, half), r));
+      c2 = i32x4.add(c2, i32x4.dot_i16x8_s(offsetPair<N0>(higher, half), r)); c3 = i32x4.add(c3, i32x4.dot_i16x8_s(offsetPair<N4>(higher, half), r));
       w += rest > block ? 2 * packed : packed;
     }
     const scale = v128.load32_splat(scales);

@@ -15,14 +15,6 @@ import { widenU8x4 } from './widen';
   return offsetof<Q>() ? v128.shuffle<i16>(half, half, 4, 12, 5, 13, 6, 14, 7, 15) : v128.shuffle<i16>(half, half, 0, 8, 1, 9, 2, 10, 3, 11);
 }
 
-/** Two-level: the integer factors of quad Q (N0, N4, N8 or N12), read from the header. */
-@inline export function factorOfQuad<P, Q>(header: usize): v128 {
-  const codes = v128.load(header);
-  if (offsetof<Q>() == 0) return quadFactor<P, N0>(i16x8.extend_low_i8x16_u(codes));
-  if (offsetof<Q>() == 4) return quadFactor<P, N4>(i16x8.extend_low_i8x16_u(codes));
-  return offsetof<Q>() == 8 ? quadFactor<P, N0>(i16x8.extend_high_i8x16_u(codes)) : quadFactor<P, N4>(i16x8.extend_high_i8x16_u(codes));
-}
-
 /** Bytes of two blocks side by side, rows 0..7 (N0) or 8..15 (N8). */
 @inline export function bytePairs<H>(first: v128, second: v128): v128 {
   return offsetof<H>()
