@@ -26,9 +26,9 @@ import { headerBytes } from '../lib/header';
 @inline function codeAt(bits: i32, codes: usize, quad: usize, row: usize, k: usize): u32 {
   const lane = row + (k & 3), shift = k & 4;
   if (bits == 6) {
-    const vectors = codes + (k >> 4) * 192 + quad * 48 + lane;
-    const top = <u32>load<u8>(vectors, 32) >> <u32>((k >> 1) & 6);
-    return ((<u32>load<u8>(vectors + (k & 8) * 2) >> <u32>shift) & 15) | ((top & 3) << 4);
+    const vectors = codes + (k >> 4) * 192 + quad * 48 + lane, i = (k >> 2) & 3;
+    if (i < 3) return <u32>load<u8>(vectors + 16 * i) & 63;
+    return (<u32>load<u8>(vectors) >> 6) | ((<u32>load<u8>(vectors, 16) >> 6) << 2) | ((<u32>load<u8>(vectors, 32) >> 6) << 4);
   }
   const planes: usize = bits == 8 ? 2 : 1;
   const vectors = codes + ((k >> 3) * 64 + quad * 16) * planes + lane;

@@ -176,7 +176,7 @@ function runSegment<P>(
   walk.realStep = twoLevel ? 0 : 64;
   walk.masks = scratch + MASKS;
   walk.header = header;
-  v128.store(scratch + MASKS, sizeof<P>() == 1 && bits != 6 ? i16x8.splat(0x000f) : i8x16.splat(0x0f));
+  v128.store(scratch + MASKS, bits == 6 ? i8x16.splat(0x3f) : sizeof<P>() == 1 ? i16x8.splat(0x000f) : i8x16.splat(0x0f));
 
   const factors = scratch + FACTORS, offsets = factors + maxSubs * 128, reals = offsets + maxSubs * 64;
   if (!twoLevel) unitFactors<P>(walk, channels, factors);
@@ -212,9 +212,12 @@ function runSegment<P>(
   out: usize, outStride: i32, tokens: i32, firstPanel: i32, lastPanel: i32, residual: i32, scratch: usize,
 ): void {
   const side = <usize>blocksStride << 2, last = segments + <usize>(count * SEGMENT_BYTES);
-  v128.store(scratch + MASKS, i8x16.splat(0x30), 16);
+  v128.store(scratch + MASKS, i8x16.splat(0x03), 16);
   v128.store(scratch + MASKS, i32x4.splat(4095), 32);
   v128.store(scratch + MASKS, i32x4.splat(2048), 48);
+  v128.store(scratch + MASKS, i8x16.splat(0x0c), 64);
+  v128.store(scratch + MASKS, i8x16.splat(0x30), 80);
+  v128.store(scratch + MASKS, i16x8.splat(1), 96);
   for (let i: usize = 0; i < 128; i += 16) v128.store(scratch + NO_DOTS + i, i32x4.splat(0));
   const maxSubs = <usize>(codesStride + SUB - 1) / SUB + <usize>count; // every segment may end in a short one
   let x = codes, xStride = <usize>codesStride;

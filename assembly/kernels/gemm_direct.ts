@@ -100,18 +100,21 @@ export function vectorU4<P>(walk: Walk, channels: i32, w: usize, x: usize, scale
   store4(tile, a0, a1, a2, a3);
 }
 
-/** Codes of 4 channels from a vector with their low nibbles and one with their top bits in place. */
-@inline function six(low: v128, high: v128, nibble: v128, top: v128): v128 { return v128.or(v128.and(low, nibble), v128.and(high, top)); }
-
 /** acc + the dots of 8 channels, in i32: two i16 sums of codes up to 63 are as many as fit. */
 @inline function pairs<P>(acc: v128, u: v128, s: v128, t: v128, r: v128, ones: v128): v128 {
   if (sizeof<P>() == 4) return mac<P>(mac<P>(acc, u, s), t, r);
   return i32x4.add(acc, i32x4.dot_i16x8_s(mac<P>(dot<P>(u, s), t, r), ones));
 }
 
+/** Channels 12..15 of a step, from the top bits of its vectors. */
+@inline function last(t: v128, u: v128, v: v128, masks: usize): v128 {
+  const a = v128.and(i16x8.shr_u(t, 6), v128.load(masks, 16)), b = v128.and(i16x8.shr_u(u, 4), v128.load(masks, 64));
+  return v128.or(v128.or(a, b), v128.and(i16x8.shr_u(v, 2), v128.load(masks, 80)));
+}
+
 /** u6: A of one token. */
 export function vectorU6<P>(walk: Walk, channels: i32, w: usize, x: usize, scales: usize, tile: usize): void {
-  const nibble = v128.load(walk.masks), top = v128.load(walk.masks, 16), none = i32x4.splat(0), ones = i16x8.splat(1);
+  const masks = walk.masks, whole = v128.load(masks), none = i32x4.splat(0), ones = v128.load(masks, 96);
   const headerBytes = walk.header, block = walk.block, foldChannels = walk.foldChannels, scaleStep = walk.scaleStep;
   let a0 = none, a1 = none, a2 = none, a3 = none;
   for (let left = channels; left > 0; left -= foldChannels) {
@@ -121,25 +124,20 @@ export function vectorU6<P>(walk: Walk, channels: i32, w: usize, x: usize, scale
       w += headerBytes;
       let c0 = none, c1 = none, c2 = none, c3 = none;
       for (let span = min(rest, block); span > 0; span -= 16, w += 192, x += 16) {
-        let v: v128, t: v128, s: v128, r: v128;
-        s = v128.load32_splat(x, 0); r = v128.load32_splat(x, 4);
-        v = v128.load(w); t = v128.load(w, 32);
-        c0 = pairs<P>(c0, six(v, i16x8.shl(t, 4), nibble, top), s, six(i16x8.shr_u(v, 4), i16x8.shl(t, 2), nibble, top), r, ones);
-        v = v128.load(w, 48); t = v128.load(w, 80);
-        c1 = pairs<P>(c1, six(v, i16x8.shl(t, 4), nibble, top), s, six(i16x8.shr_u(v, 4), i16x8.shl(t, 2), nibble, top), r, ones);
-        v = v128.load(w, 96); t = v128.load(w, 128);
-        c2 = pairs<P>(c2, six(v, i16x8.shl(t, 4), nibble, top), s, six(i16x8.shr_u(v, 4), i16x8.shl(t, 2), nibble, top), r, ones);
-        v = v128.load(w, 144); t = v128.load(w, 176);
-        c3 = pairs<P>(c3, six(v, i16x8.shl(t, 4), nibble, top), s, six(i16x8.shr_u(v, 4), i16x8.shl(t, 2), nibble, top), r, ones);
-        s = v128.load32_splat(x, 8); r = v128.load32_splat(x, 12);
-        v = v128.load(w, 16); t = v128.load(w, 32);
-        c0 = pairs<P>(c0, six(v, t, nibble, top), s, six(i16x8.shr_u(v, 4), i16x8.shr_u(t, 2), nibble, top), r, ones);
-        v = v128.load(w, 64); t = v128.load(w, 80);
-        c1 = pairs<P>(c1, six(v, t, nibble, top), s, six(i16x8.shr_u(v, 4), i16x8.shr_u(t, 2), nibble, top), r, ones);
-        v = v128.load(w, 112); t = v128.load(w, 128);
-        c2 = pairs<P>(c2, six(v, t, nibble, top), s, six(i16x8.shr_u(v, 4), i16x8.shr_u(t, 2), nibble, top), r, ones);
-        v = v128.load(w, 160); t = v128.load(w, 176);
-        c3 = pairs<P>(c3, six(v, t, nibble, top), s, six(i16x8.shr_u(v, 4), i16x8.shr_u(t, 2), nibble, top), r, ones);
+        const s = v128.load32_splat(x), r = v128.load32_splat(x, 4), y = v128.load32_splat(x, 8), z = v128.load32_splat(x, 12);
+        let t: v128, u: v128, v: v128;
+        t = v128.load(w); u = v128.load(w, 16); v = v128.load(w, 32);
+        c0 = pairs<P>(c0, v128.and(t, whole), s, v128.and(u, whole), r, ones);
+        c0 = pairs<P>(c0, v128.and(v, whole), y, last(t, u, v, masks), z, ones);
+        t = v128.load(w, 48); u = v128.load(w, 64); v = v128.load(w, 80);
+        c1 = pairs<P>(c1, v128.and(t, whole), s, v128.and(u, whole), r, ones);
+        c1 = pairs<P>(c1, v128.and(v, whole), y, last(t, u, v, masks), z, ones);
+        t = v128.load(w, 96); u = v128.load(w, 112); v = v128.load(w, 128);
+        c2 = pairs<P>(c2, v128.and(t, whole), s, v128.and(u, whole), r, ones);
+        c2 = pairs<P>(c2, v128.and(v, whole), y, last(t, u, v, masks), z, ones);
+        t = v128.load(w, 144); u = v128.load(w, 160); v = v128.load(w, 176);
+        c3 = pairs<P>(c3, v128.and(t, whole), s, v128.and(u, whole), r, ones);
+        c3 = pairs<P>(c3, v128.and(v, whole), y, last(t, u, v, masks), z, ones);
       }
       const codes = v128.load(header), low = i16x8.extend_low_i8x16_u(codes), high = i16x8.extend_high_i8x16_u(codes);
       d0 = i32x4.add(d0, i32x4.mul(c0, quadFactor<i32, N0>(low))); d1 = i32x4.add(d1, i32x4.mul(c1, quadFactor<i32, N4>(low)));

@@ -14,6 +14,6 @@
   scaleStep: usize;
   /** Bytes from a fold's real scales to the next one's; 0 where there are none. */
   realStep: usize;
-  /** Where the masks lie: 0x0f (lib/parts.ts), then 0x30 in every byte. */
+  /** Where the masks lie (lib/gemm_scratch.ts). */
   masks: usize;
 }

@@ -57,6 +57,8 @@ export interface Kernels {
     segments: number, count: number, codes: number, codesStride: number, scales: number, sums: number, blocksStride: number,
   ): void;
 
+  /** Brings the u6 codes of panels [firstPanel, lastPanel) from the container's layout to that of linear memory, in place. */
+  repackU6(segments: number, count: number, firstPanel: number, lastPanel: number): void;
   /** Dequantises row `row` of a segment table into out[0, length) f32: `s * q + m`. */
   embed(segments: number, count: number, row: number, out: number): void;
   /** The same from f32 panels. */
@@ -109,7 +111,7 @@ export interface Kernels {
  */
 export function gemmScratchBytes(channels: number, segments: number): number {
   const subs = Math.ceil(channels / 32) + segments;
-  return 512 + 3 * PAGE * PANEL * 4 + 64 * GEMM_CHUNK + 256 * subs + 8 * PAGE * subs + 128 + 2 * PAGE * channels;
+  return 576 + 3 * PAGE * PANEL * 4 + 64 * GEMM_CHUNK + 256 * subs + 8 * PAGE * subs + 128 + 2 * PAGE * channels;
 }
 
 /**

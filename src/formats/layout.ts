@@ -14,6 +14,9 @@ import type { FloatFormat, WeightFormat } from './number-format.ts';
  *   u8: 2 vectors, the low nibbles as u4, then the high nibbles as u4
  *   u6: 3 vectors, low nibbles of K 0..7 as u4, low nibbles of K 8..15 as u4, then the top two bits: byte j = sum over i of (q[k + 4i + j] >> 4) << 2i
  *
+ * In linear memory u6 lies otherwise, in the same bytes (`repackU6` runs at load): K 0..3, 4..7 and 8..11 whole in a vector each, and of K 12..15 two bits in
+ * the top of each: byte j of vector i = q[k + 4i + j] | ((q[k + 12 + j] >> 2i) & 3) << 6. Three of four unpack by one mask.
+ *
  * f32 segments: panel = [K][16] f32.
  */
 

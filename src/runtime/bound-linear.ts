@@ -128,6 +128,11 @@ export class BoundLinear {
     team.barrier();
   }
 
+  /** Brings weights as they were loaded to the layout that the kernels read. */
+  prepare(): void {
+    this.#kernels.repackU6(this.#table, this.#count, 0, this.#panels);
+  }
+
   /** Row `row` of the weights as f32, for embeddings. */
   lookUp(row: number, out: number): void {
     if (this.#count) this.#kernels.embed(this.#table, this.#count, row, out);

@@ -55,6 +55,7 @@ export class Decoder implements AsyncDisposable {
     this.threads = team.size;
     const sequences = options.sequences ?? 1;
     this.#forward = new Forward(manifest, backend, layout, { context: options.context, kv: options.kv, sequences }, team);
+    this.#forward.prepare();
     this.#positions = new Int32Array(sequences);
     this.#alone = Array.from({ length: sequences }, (_, sequence) => [sequence]);
     const views = Array.from({ length: options.logitRows ?? 1 }, (_, row) => this.#logits(row));

@@ -63,6 +63,13 @@ export class Forward {
     fillRopeTable(backend.memory.f32.subarray(layout.rope >>> 2, (layout.rope >>> 2) + options.context * headDim), rope, headDim, options.context);
   }
 
+  /** Brings all weights to the layout that the kernels read: rank 0, once, when they have been loaded. */
+  prepare(): void {
+    for (const { qkv, o, gateUp, down } of this.#layers) for (const linear of [qkv, o, gateUp, down]) linear.prepare();
+    this.#output.prepare();
+    if (this.#embed !== this.#output) this.#embed.prepare();
+  }
+
   /** Writes the embeddings of a block: rank 0, before all `run` it. */
   embed(tokens: ArrayLike<number>): void {
     const stride = padded(this.#config.hidden) * 4;

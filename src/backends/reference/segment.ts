@@ -65,15 +65,15 @@ export function rowFactors(memory: LinearMemory, s: SegmentView, panel: number, 
   return [scale, s.header & HEADER_MIN ? fromBits(pair & 0xffff0000) : scale];
 }
 
-/** Code of channel k (inside the block) of a row; `codes` addresses the block's first code vector (see `formats/layout.ts`). */
+/** Code of channel k (inside the block) of a row; `codes` addresses the block's first code vector (see `formats/layout.ts`), u6 repacked. */
 export function codeAt(memory: LinearMemory, bits: number, codes: number, row: number, k: number): number {
   const quad = row >>> 2;
   const lane = (row & 3) * 4 + (k & 3);
   if (bits === 6) {
-    const vectors = codes + (k >>> 4) * 192 + quad * 48;
-    const low = memory.u8[vectors + ((k >>> 3) & 1) * 16 + lane]! >>> (k & 4);
-    const high = memory.u8[vectors + 32 + lane]! >>> (2 * ((k >>> 2) & 3));
-    return (low & 15) | ((high & 3) << 4);
+    const vectors = codes + (k >>> 4) * 192 + quad * 48 + lane;
+    const byte = (i: number): number => memory.u8[vectors + 16 * i]!;
+    const i = (k >>> 2) & 3;
+    return i < 3 ? byte(i) & 63 : (byte(0) >>> 6) | ((byte(1) >>> 6) << 2) | ((byte(2) >>> 6) << 4);
   }
   const planes = bits >>> 2;
   const vectors = codes + (k >>> 3) * (64 * planes) + quad * (16 * planes) + lane;
