@@ -12,7 +12,7 @@ const methodName = new RegExp(
 );
 
 /** `<op>_<types>[_<MR>x<NR>c<KR>]_<isa>`; a type is a width and a scale letter (`i8t`, `u4`), or only the letter where the segment states the width. */
-const kernelName = /^[a-z]+(_[a-z]+)*?(_([iu](2|3|4|8|16|32)?|f16|f32)[tcgphx]?)+(_\d+x\d+c\d+)?_(simd128|relaxed|relaxed_i16|relaxed_i32|wgsl)$/;
+const kernelName = /^[a-z]+(_[a-z]+)*?(_([iu](2|3|4|6|8|16|32)?|f16|f32)[tcgphx]?)+(_\d+x\d+c\d+)?_(simd128|relaxed|relaxed_i16|relaxed_i32|wgsl)$/;
 
 describe('names', () => {
   it('no quantisation method is named where only its outcome may be known', () => {
