@@ -11,7 +11,8 @@ import { vectorOffsets, vectorU4, vectorU6 } from './gemm_direct';
 import { expandHeaders, unitFactors } from './gemm_headers';
 import { codeOffsets, pairedOffsets, pairSums, realOffsets } from './gemm_offsets';
 import { joinRun, startSums, tile4Pairs } from './gemm_pairs';
-import { SUB, tile2x16 } from './gemm_tile';
+import { SUB } from './gemm_sub';
+import { tile2x16 } from './gemm_tile';
 import { unpackRun } from './gemm_unpack';
 import { tile1x16 } from './gemm_vector';
 

@@ -2,7 +2,7 @@ import { actBytes, dot, fold, mac } from '../lib/dot';
 import { bytePairs, offsetPair, quadFactor } from '../lib/header';
 import { N0, N4, N8 } from '../lib/literal';
 import { Walk } from '../lib/walk';
-import { SUB } from './gemm_tile';
+import { SUB } from './gemm_sub';
 
 /*
  * 16 rows by 1 token of u4, or u6 on the relaxed paths, with two-level scales and no zero points, in whole sub-blocks: one linear walk over the packed

@@ -3,7 +3,7 @@ import { factorOf } from '../lib/dot';
 import { bytePairs, offsetPair, quadFactor, realHeader, zeroOffsets } from '../lib/header';
 import { N0, N4, N8 } from '../lib/literal';
 import { Walk } from '../lib/walk';
-import { SUB } from './gemm_tile';
+import { SUB } from './gemm_sub';
 
 /*
  * The headers of a segment's blocks in one panel, expanded for all tokens; 64 bytes for 16 rows:

@@ -2,7 +2,7 @@ import { mac } from '../lib/dot';
 import { N0, N12, N4, N8 } from '../lib/literal';
 import { part, stepBytes } from '../lib/parts';
 import { Walk } from '../lib/walk';
-import { SUB } from './gemm_tile';
+import { SUB } from './gemm_sub';
 
 /*
  * W4A4 on plain simd128, two rows a lane: an i16 lane holds the code A of a row in bits 0..3 and, signed, the code B - 8 of the row 4 further in bits

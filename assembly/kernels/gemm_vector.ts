@@ -2,7 +2,7 @@ import { actBytes, fold, mac } from '../lib/dot';
 import { N0, N12, N4, N8 } from '../lib/literal';
 import { part, stepBytes, wide } from '../lib/parts';
 import { Walk } from '../lib/walk';
-import { SUB } from './gemm_tile';
+import { SUB } from './gemm_sub';
 
 @inline function finish(a: v128, dot: v128, scale: v128): v128 { return f32x4.add(a, f32x4.mul(f32x4.convert_i32x4_s(dot), scale)); }
 
