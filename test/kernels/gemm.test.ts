@@ -11,25 +11,37 @@ import { placeLinear, type LinearCase } from '../support/linear.ts';
 
 const modules = await testModules();
 const SCRATCH = 1024;
-const BASE = SCRATCH + gemmScratchBytes(1024, 64);
+const MOST_CHANNELS = 2048;
+const BASE = SCRATCH + gemmScratchBytes(MOST_CHANNELS, 3);
 const paths = selfTest(modules, () => performance.now()).filter((p) => p.fault === null).map((p) => p.isa);
 
 const HEADERS: readonly Pick<WeightFormat, 'scale' | 'zero'>[] = (['f16', 'u8'] as const).flatMap((scale) =>
   (['mid', 'int', 'min'] as const).map((zero) => ({ scale, zero })));
 const a = (bits: 4 | 8, block: 32 | 64 | 128): ActFormat => ({ bits, block, clip: 1 });
 
-/** Both kernels over one memory image; the bytes of each result. */
+const GUARD = 64;
+
+/** Both kernels over one memory image; the bytes of each result and of the guards around it. Inputs, and what lies behind the scratch, must stay. */
 function results(isa: Isa, shape: LinearCase, seed: number, residual: 0 | 1, extreme = false): readonly [Uint8Array, Uint8Array] {
-  const backend = openWasm(modules, isa, 4 << 20);
-  const p = placeLinear(backend.memory, BASE, shape, seed, extreme);
+  const backend = openWasm(modules, isa, 8 << 20);
+  const { memory } = backend;
+  const p = placeLinear(memory, BASE, shape, seed, extreme);
+  const scratchEnd = SCRATCH + gemmScratchBytes(p.codesStride, p.count);
+  memory.u8.fill(0xa5, scratchEnd, scratchEnd + GUARD);
+  memory.u8.fill(0xa5, SCRATCH - GUARD, SCRATCH);
+  const inputs = memory.u8.slice(BASE, p.out - GUARD);
   const from = p.out >>> 2;
   const length = shape.tokens * p.outStride;
   const run = (kernels: Kernels): Uint8Array => {
-    backend.memory.f32.fill(0.375, from - 16, from + length + 16);
+    memory.f32.fill(0.375, from - GUARD / 4, from + length + GUARD / 4);
     kernels.gemm(p.table, p.count, p.codes, p.codesStride, p.scales, p.sums, p.blocks, p.out, p.outStride, shape.tokens, 0, p.panels, residual, SCRATCH);
-    return backend.memory.u8.slice(p.out - 64, p.out + length * 4 + 64);
+    return memory.u8.slice(p.out - GUARD, p.out + length * 4 + GUARD);
   };
-  return [run(backend.kernels), run(referenceKernels(backend.memory))];
+  const pair = [run(backend.kernels), run(referenceKernels(memory))] as const;
+  const guards = [...memory.u8.subarray(SCRATCH - GUARD, SCRATCH), ...memory.u8.subarray(scratchEnd, scratchEnd + GUARD)];
+  expect(guards.every((byte) => byte === 0xa5), 'bytes around the scratch stay').toBe(true);
+  expect(Buffer.compare(inputs, memory.u8.subarray(BASE, p.out - GUARD)), 'inputs stay').toBe(0);
+  return pair;
 }
 
 describe.each(paths)('gemm on %s', (isa) => {
@@ -55,6 +67,32 @@ describe.each(paths)('gemm on %s', (isa) => {
       const weight = { bits: 4, block: 128, scale: 'f16', zero: 'min' } as const;
       const [got, want] = results(isa, { rows, tokens, segments: [{ length, weight, act: a(8, 128) }] }, rows + length + tokens, 0);
       expect(got).toEqual(want);
+    }
+  });
+
+  it.each([
+    ['one sub-block, one fold', 32, 32, 32], ['folds of two', 128, 32, 64], ['folds of four', 256, 32, 128], ['a fold left over', 160, 32, 64],
+    ['blocks of 64', 192, 64, 64], ['blocks of 64 in folds of two', 320, 64, 128], ['blocks of 128', 200, 128, 128], ['several chunks', 1600, 32, 64],
+    ['chunks and a tail', 1544, 64, 128], ['a tail of a block', 600, 32, 128],
+  ] as const)('equals the reference over every kind of fold: %s', (_, length, block, actBlock) => {
+    for (const header of [HEADERS[0]!, HEADERS[3]!, HEADERS[4]!, HEADERS[5]!]) {
+      for (const bits of [4, 6, 8] as const) {
+        for (const act of [4, 8] as const) {
+          const tokens = [1, 2, 5, 9][(length / 8 + bits + act) % 4]!;
+          const shape: LinearCase = { rows: 24, tokens, segments: [{ length, weight: { bits, block, ...header }, act: a(act, actBlock) }] };
+          const [got, want] = results(isa, shape, length + bits + act, 0);
+          expect(Buffer.compare(got, want), `${bits} bits, ${header.scale} ${header.zero}, A${act}, ${tokens} tokens`).toBe(0);
+        }
+      }
+    }
+  });
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 33, 63, 64])('equals the reference for %d tokens, with 4-bit and 8-bit activations in one call', (tokens) => {
+    const weight = { bits: 4, block: 32, scale: 'u8', zero: 'min' } as const;
+    const shape: LinearCase = { rows: 40, tokens, segments: [{ length: 48, weight, act: a(4, 64) }, { length: 64, weight, act: a(8, 64) }, { length: 40, weight, act: a(4, 32) }] };
+    for (const extreme of [false, true]) {
+      const [got, want] = results(isa, shape, tokens, tokens % 2 ? 1 : 0, extreme);
+      expect(Buffer.compare(got, want)).toBe(0);
     }
   });
 
