@@ -45,8 +45,8 @@ export function startSums(x: usize, channels: i32, to: usize): void {
 /** Adds both rows' sums, with their factors, to the i32 sums at `dots`; `start` is what the sum began with, `less` 2048 less. */
 @inline function split(dots: usize, sum: v128, start: v128, less: v128, first: v128, second: v128, low: v128): void {
   const a = i32x4.sub(v128.and(sum, low), start), b = i32x4.sub(i32x4.shr_s(sum, 12), less);
-  v128.store(dots, i32x4.add(v128.load(dots), i32x4.mul(a, first)));
-  v128.store(dots, i32x4.add(v128.load(dots, 16), i32x4.mul(b, second)), 16);
+  v128.store(dots, i32x4.add(v128.load(dots), i32x4.dot_i16x8_s(a, first)));
+  v128.store(dots, i32x4.add(v128.load(dots, 16), i32x4.dot_i16x8_s(b, second)), 16);
 }
 
 /** A += f32(sum) * scale for a token's 16 rows. */
