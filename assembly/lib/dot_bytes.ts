@@ -1,16 +1,18 @@
-import { mac } from './dot';
-
 /*
- * `mac` for codes that are bytes on every path: `w` holds codes 0..15 of 4 rows by 4 columns, activations are splatted from memory. The plain path has
- * them widened: per 16 columns the even ones as i16, then the odd ones.
+ * Activations of R + 1 rows as bytes on every path: [columns / 16][rows][16]. The plain path has them widened, per row 8 even columns as i16, then 8
+ * odd ones. R and Q stand for the number of rows less one and for a row (N0, N4, N8, N12), S is the byte offset of 4 columns within 32.
  */
 
-/** acc + dot for the 4 columns at byte offset S of a step of 16 columns, whose activations lie at `a`. */
-@inline export function macBytes<P, S>(acc: v128, w: v128, a: usize): v128 {
-  if (sizeof<P>() != 1) return mac<P>(acc, w, v128.load32_splat(a, offsetof<S>()));
-  const even = v128.and(w, i16x8.splat(0x00ff)), odd = i16x8.shr_u(w, 8);
-  return mac<P>(mac<P>(acc, even, v128.load32_splat(a, offsetof<S>())), odd, v128.load32_splat(a, offsetof<S>() + 16));
+/** Bytes of 16 activations of a row. */
+@inline export function rowStep<P>(): usize { return sizeof<P>() == 1 ? 32 : 16; }
+
+/** The 4 activations, of the plain path the even ones, in every lane. */
+@inline export function quadOf<P, R, Q, S>(a: usize): v128 {
+  if (sizeof<P>() == 1) return v128.load32_splat(a, (offsetof<S>() & 12) + (offsetof<S>() >> 4) * (8 * offsetof<R>() + 32) + 8 * offsetof<Q>());
+  return v128.load32_splat(a, (offsetof<S>() & 12) + (offsetof<S>() >> 4) * (4 * offsetof<R>() + 16) + 4 * offsetof<Q>());
 }
 
-/** Bytes that a step of 16 activations takes on path P. */
-@inline export function byteStep<P>(): usize { return sizeof<P>() == 1 ? 32 : 16; }
+/** The odd ones. */
+@inline export function oddOf<R, Q, S>(a: usize): v128 {
+  return v128.load32_splat(a, (offsetof<S>() & 12) + (offsetof<S>() >> 4) * (8 * offsetof<R>() + 32) + 8 * offsetof<Q>() + 16);
+}
