@@ -3,7 +3,7 @@ import { N0, N12, N4, N8 } from '../lib/literal';
 import { code4, codeScales4, inverses4 } from '../lib/quantise_vector';
 import { largest4, spread } from '../lib/reduce';
 import {
-  CONSTANTS, closeState, codeScales, decays, hide, interleave, magnitudeBits, openState, queryAt, round, rowsOf, separate, softmax, softmaxScale, writeConstants,
+  CONSTANTS, closeState, codeScales, decays, hide, interleave, keep, magnitudeBits, openState, queryAt, round, rowsOf, separate, softmax, softmaxScale, writeConstants,
 } from './attention_rows';
 
 /*
@@ -30,8 +30,8 @@ const LIMIT: f32 = 16383;
   ), 4 * offsetof<Q>());
 }
 
-/** Rows x [columns / 4][R][4], with M = N4 first times the columns' scales: codes [columns / 8][R][8], and the rows' scales. `columns` is a multiple of 8. */
-function quantise<R, M>(x: usize, columns: i32, scales: usize, codes: usize, scratch: usize): void {
+/** Rows x [columns / 4][R][4], with M = N4 first times the columns' scales: codes [columns / 8][R][8], and the rows' scales times `factor`. `columns` is a multiple of 8. */
+function quantise<R, M>(x: usize, columns: i32, scales: usize, factor: f32, codes: usize, rowScales: usize, scratch: usize): void {
   const none = f32x4.splat(0), end = x + <usize>(columns >> 2) * (16 * rowsOf<R>());
   let k0 = none, k1 = none, k2 = none, k3 = none;
   for (let i = x; i < end; i += 16 * rowsOf<R>(), scales += 16) {
@@ -49,7 +49,7 @@ function quantise<R, M>(x: usize, columns: i32, scales: usize, codes: usize, scr
     }
   }
   const peaks = largest4(k0, k1, k2, k3), limit = f32x4.splat(LIMIT), inverse = inverses4(peaks, limit), bias = round(scratch);
-  v128.store(codeScales(scratch), codeScales4(peaks, limit));
+  keep<R>(rowScales, f32x4.mul(codeScales4(peaks, limit), f32x4.splat(factor)));
   const i0 = spread<N0>(inverse), i1 = spread<N4>(inverse), i2 = spread<N8>(inverse), i3 = spread<N12>(inverse);
   for (; x < end; x += 32 * rowsOf<R>(), codes += 16 * rowsOf<R>()) {
     codes8<R, N0>(x, i0, bias, codes);
@@ -61,11 +61,11 @@ function quantise<R, M>(x: usize, columns: i32, scales: usize, codes: usize, scr
 
 /** Eight outputs of row Q: sum * scale; with M = N0 times the outputs' own scales, with N4 after what is there times its decay. */
 @inline function put<R, Q, M>(c: v128, d: v128, rowScales: usize, columns: usize, out: usize, scratch: usize): void {
-  const scale = v128.load32_splat(rowScales, offsetof<Q>());
+  const scale = v128.load(rowScales, 4 * offsetof<Q>());
   c = f32x4.mul(f32x4.convert_i32x4_s(c), scale);
   d = f32x4.mul(f32x4.convert_i32x4_s(d), scale);
   if (offsetof<M>()) {
-    const decay = v128.load32_splat(decays(scratch), offsetof<Q>());
+    const decay = v128.load(decays(scratch), 4 * offsetof<Q>());
     c = f32x4.add(f32x4.mul(v128.load(out, 4 * offsetof<Q>()), decay), c);
     d = f32x4.add(f32x4.mul(v128.load(out, 4 * offsetof<Q>() + (4 * offsetof<R>() + 16)), decay), d);
   } else {
@@ -124,8 +124,7 @@ function block<R>(
   const results = scratch + CONSTANTS, queries = results + 4 * bytes, scores = queries + 2 * bytes, weights = scores + 16 * PAGE;
   const queryScales = weights + 8 * PAGE;
   for (let r: usize = 0; r < rowsOf<R>(); r++) interleave(queryAt(q, qStride, group, headDim, row + <i32>r), results + 16 * r, pitch, bytes, bytes);
-  quantise<R, N0>(results, headDim, 0, queries, scratch);
-  v128.store(queryScales, f32x4.mul(v128.load(codeScales(scratch)), f32x4.splat(softmaxScale(scale))));
+  quantise<R, N0>(results, headDim, 0, softmaxScale(scale), queries, queryScales, scratch);
   for (let r: usize = 0; r < rowsOf<R>(); r++) interleave(out + r * bytes, results + 16 * r, pitch, fresh ? 0 : bytes, bytes);
   openState(state, rowsOf<R>(), fresh, scratch);
   for (; pages > 0; pages--, page += <usize>pageBytes, visible -= PAGE) {
@@ -133,7 +132,7 @@ function block<R>(
     tile<R, N0>(page, bytes, headDim, most, queries, queryScales, scales, scores, scratch);
     for (let r: usize = 0; r < rowsOf<R>(); r++) hide(scores + 16 * r, pitch, visible + (row + <i32>r) / group, most);
     softmax<R>(scores, most >> 2, scratch);
-    quantise<R, N4>(scores, most, scales + 4 * PAGE, weights, scratch);
+    quantise<R, N4>(scores, most, scales + 4 * PAGE, 1, weights, codeScales(scratch), scratch);
     tile<R, N4>(page + part, 4 * PAGE, most, headDim, weights, codeScales(scratch), 0, results, scratch);
   }
   for (let r: usize = 0; r < rowsOf<R>(); r++) separate(results + 16 * r, out + r * bytes, pitch, bytes);

@@ -4,7 +4,7 @@ import { highest4, spread, sums4 } from '../lib/reduce';
 
 /*
  * What attention over pages of any form shares. Queries go in blocks of R = 1 to 4 rows of [tokens][group][headDim]. In scratch, the rows of a block are
- * interleaved by vectors of 4: [n / 4][R][4], so that one pointer serves all. What a block knows of each row is a lane of a vector.
+ * interleaved by vectors of 4: [n / 4][R][4], so that one pointer serves all. What a block knows of its rows are lanes of vectors.
  */
 
 /** Rows of a block, of which the type parameter R is the number less one: N0, N4, N8 or N12. */
@@ -15,8 +15,8 @@ import { highest4, spread, sums4 } from '../lib/reduce';
   return q + (<usize>((row / group) * qStride + (row % group) * headDim) << 2);
 }
 
-/** Bytes in front of a kernel's scratch: constants, then a block's maxima, sums and decays. */
-export const CONSTANTS: usize = 512;
+/** Bytes in front of a kernel's scratch: constants, then what a block knows of its rows. */
+export const CONSTANTS: usize = 576;
 
 /** Engines build a constant vector anew at each use, by up to three instructions; a load is one. */
 @inline export function round(scratch: usize): v128 { return v128.load(scratch); }
@@ -30,14 +30,20 @@ export const CONSTANTS: usize = 512;
 
 @inline export function maxima(scratch: usize): usize { return scratch + 256; }
 @inline export function totals(scratch: usize): usize { return scratch + 272; }
-@inline export function decays(scratch: usize): usize { return scratch + 288; }
 
-/** A scale and an offset of each row, for a kernel's products. */
-@inline export function codeScales(scratch: usize): usize { return scratch + 304; }
-@inline export function codeOffsets(scratch: usize): usize { return scratch + 320; }
+/** Each row's maximum, decay, and its codes' scale and offset, in every lane. */
+@inline function shifts(scratch: usize): usize { return scratch + 320; }
+@inline export function decays(scratch: usize): usize { return scratch + 384; }
+@inline export function codeScales(scratch: usize): usize { return scratch + 448; }
+@inline export function codeOffsets(scratch: usize): usize { return scratch + 512; }
 
-/** Each row's maximum in every lane. */
-@inline function shifts(scratch: usize): usize { return scratch + 336; }
+/** Lane r in every lane of the vector of row r. */
+@inline export function keep<R>(to: usize, x: v128): void {
+  v128.store(to, spread<N0>(x));
+  if (rowsOf<R>() > 1) v128.store(to, spread<N4>(x), 16);
+  if (rowsOf<R>() > 2) v128.store(to, spread<N8>(x), 32);
+  if (rowsOf<R>() > 3) v128.store(to, spread<N12>(x), 48);
+}
 
 export function writeConstants(scratch: usize): void {
   v128.store(scratch, f32x4.splat(ROUND)); v128.store(scratch, f32x4.splat(LEAST), 16);
@@ -96,14 +102,11 @@ export function softmax<R>(scores: usize, vectors: i32, scratch: usize): void {
   }
   const peak = f32x4.pmax(before, highest4(a, b, c, d));
   v128.store(maxima(scratch), peak);
-  v128.store(shift, spread<N0>(peak));
-  if (rowsOf<R>() > 1) v128.store(shift, spread<N4>(peak), 16);
-  if (rowsOf<R>() > 2) v128.store(shift, spread<N8>(peak), 32);
-  if (rowsOf<R>() > 3) v128.store(shift, spread<N12>(peak), 48);
+  keep<R>(shift, peak);
   const bias = round(scratch), least = v128.load(scratch, 16), c5 = v128.load(scratch, 32), c4 = v128.load(scratch, 48);
   const c3 = v128.load(scratch, 64), c2 = v128.load(scratch, 80), c1 = v128.load(scratch, 96), one = v128.load(scratch, 112);
   const decay = exp2Of(f32x4.sub(before, peak), bias, least, c5, c4, c3, c2, c1, one);
-  v128.store(decays(scratch), decay);
+  keep<R>(decays(scratch), decay);
   a = f32x4.splat(0); b = a; c = a; d = a;
   for (let p = scores; p < end; p += pitch) {
     let e = exp2Of(f32x4.sub(v128.load(p), v128.load(shift)), bias, least, c5, c4, c3, c2, c1, one);

@@ -1,19 +1,16 @@
 import { PAGE } from '../../src/formats/descriptor';
-import { mac } from '../lib/dot';
-import { oddOf, quadOf, rowStep } from '../lib/dot_bytes';
-import { N0, N12, N16, N20, N24, N28, N4, N8 } from '../lib/literal';
+import { N0, N12, N4, N8 } from '../lib/literal';
 import { code4, codeScales4, inverses4 } from '../lib/quantise_vector';
 import { largest4, spread, sums4, totals4 } from '../lib/reduce';
 import {
-  CONSTANTS, closeState, codeOffsets, codeScales, decays, halfBits, interleave, magnitudeBits, middle, nibbles, ones, openState, queryAt, rebias, round,
-  rowsOf, separate, softmax, softmaxScale, wideNibbles, writeConstants,
+  CONSTANTS, closeState, codeOffsets, codeScales, halfBits, interleave, keep, magnitudeBits, middle, ones, openState, queryAt, rebias, round,
+  rowsOf, separate, softmax, softmaxScale, writeConstants,
 } from './attention_rows';
+import { STEP, rowStep, tile } from './attention_tile';
 
 /*
  * Attention over 4-bit pages on the path P of lib/dot.ts (formulas: src/backends/reference/attention-codes.ts; layout: src/formats/kv-layout.ts).
  * Both products are the same: R rows, with the matrix' scales folded in as 8-bit codes, by a matrix in vectors of 8 rows by 4 columns.
- *
- * The order of the statements is the order of the machine code, which is written for 16 registers. A splat of a row's codes serves both halves of a byte.
  */
 const LIMIT: f32 = 127;
 
@@ -25,7 +22,8 @@ const LIMIT: f32 = 127;
   return f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(address), 13), halfBits(scratch)), rebias(scratch));
 }
 
-@inline function peak4(peaks: v128, y: v128, scratch: usize): v128 { return i32x4.max_s(peaks, v128.and(y, magnitudeBits(scratch))); }
+/** Weights, M = N4, are no less than 0. */
+@inline function peak4<M>(peaks: v128, y: v128, magnitude: v128): v128 { return i32x4.max_s(peaks, offsetof<M>() ? y : v128.and(y, magnitude)); }
 
 /** Codes of 16 columns of row Q of y [columns / 4][R][4]; the sums of neighbours among them in lanes. */
 @inline function codes16<P, R, Q>(y: usize, inverse: v128, bias: v128, codes: usize): v128 {
@@ -48,27 +46,27 @@ const LIMIT: f32 = 127;
 
 /**
  * Rows x [columns / 4][R][4] with scales and minima folded in: codes [columns / 16][R][16], and of each row the scale and the offset, times `factor`.
- * `columns` is a multiple of 32; y takes as many values as x.
+ * `columns` is a multiple of 16; y takes as many values as x.
  */
-@inline function fold<P, R>(x: usize, columns: i32, scales: usize, minima: usize, factor: f32, y: usize, codes: usize, scratch: usize): void {
-  const none = f32x4.splat(0), bytes = <usize>(columns >> 2) * (16 * rowsOf<R>()), half = middle(scratch);
+@inline function fold<P, R, M>(x: usize, columns: i32, scales: usize, minima: usize, factor: f32, y: usize, codes: usize, scratch: usize): void {
+  const none = f32x4.splat(0), bytes = <usize>(columns >> 2) * (16 * rowsOf<R>()), half = middle(scratch), magnitude = magnitudeBits(scratch);
   let k0 = none, k1 = none, k2 = none, k3 = none, z0 = none, z1 = none, z2 = none, z3 = none;
   let to = y;
   for (const end = y + bytes; to < end; to += 16 * rowsOf<R>(), x += 16 * rowsOf<R>(), scales += 8, minima += 8) {
     const s = scales4(scales, scratch), m = f32x4.add(f32x4.mul(s, half), minima4(minima, scratch));
     let v = v128.load(x), u = f32x4.mul(v, s);
-    v128.store(to, u); z0 = f32x4.add(z0, f32x4.mul(v, m)); k0 = peak4(k0, u, scratch);
+    v128.store(to, u); z0 = f32x4.add(z0, f32x4.mul(v, m)); k0 = peak4<M>(k0, u, magnitude);
     if (rowsOf<R>() > 1) {
       v = v128.load(x, 16); u = f32x4.mul(v, s);
-      v128.store(to, u, 16); z1 = f32x4.add(z1, f32x4.mul(v, m)); k1 = peak4(k1, u, scratch);
+      v128.store(to, u, 16); z1 = f32x4.add(z1, f32x4.mul(v, m)); k1 = peak4<M>(k1, u, magnitude);
     }
     if (rowsOf<R>() > 2) {
       v = v128.load(x, 32); u = f32x4.mul(v, s);
-      v128.store(to, u, 32); z2 = f32x4.add(z2, f32x4.mul(v, m)); k2 = peak4(k2, u, scratch);
+      v128.store(to, u, 32); z2 = f32x4.add(z2, f32x4.mul(v, m)); k2 = peak4<M>(k2, u, magnitude);
     }
     if (rowsOf<R>() > 3) {
       v = v128.load(x, 48); u = f32x4.mul(v, s);
-      v128.store(to, u, 48); z3 = f32x4.add(z3, f32x4.mul(v, m)); k3 = peak4(k3, u, scratch);
+      v128.store(to, u, 48); z3 = f32x4.add(z3, f32x4.mul(v, m)); k3 = peak4<M>(k3, u, magnitude);
     }
   }
   const peaks = largest4(k0, k1, k2, k3), limit = f32x4.splat(LIMIT), inverse = inverses4(peaks, limit), scale = codeScales4(peaks, limit);
@@ -83,148 +81,8 @@ const LIMIT: f32 = 127;
   }
   const one = ones(scratch), times = f32x4.splat(factor);
   const coded = f32x4.convert_i32x4_s(totals4(i32x4.dot_i16x8_s(k0, one), i32x4.dot_i16x8_s(k1, one), i32x4.dot_i16x8_s(k2, one), i32x4.dot_i16x8_s(k3, one)));
-  v128.store(codeScales(scratch), f32x4.mul(scale, times));
-  v128.store(codeOffsets(scratch), f32x4.mul(f32x4.sub(exact, f32x4.mul(f32x4.mul(scale, coded), half)), times));
-}
-
-/** Eight outputs of row Q: sum * scale + offset; with M = N4 after what is there times its decay. */
-@inline function put<R, Q, M>(c: v128, d: v128, out: usize, scratch: usize): void {
-  const scale = v128.load32_splat(codeScales(scratch), offsetof<Q>()), offset = v128.load32_splat(codeOffsets(scratch), offsetof<Q>());
-  c = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(c), scale), offset);
-  d = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(d), scale), offset);
-  if (offsetof<M>()) {
-    const decay = v128.load32_splat(decays(scratch), offsetof<Q>());
-    c = f32x4.add(f32x4.mul(v128.load(out, 4 * offsetof<Q>()), decay), c);
-    d = f32x4.add(f32x4.mul(v128.load(out, 4 * offsetof<Q>() + (4 * offsetof<R>() + 16)), decay), d);
-  }
-  v128.store(out, c, 4 * offsetof<Q>());
-  v128.store(out, d, 4 * offsetof<Q>() + (4 * offsetof<R>() + 16));
-}
-
-@inline function moved(c: v128, p: v128, one: v128): v128 { return i32x4.add(c, i32x4.dot_i16x8_s(p, one)); }
-
-/**
- * out [count / 4][R][4] by codes [columns / 16][R][16]; `across` bytes lie between 8 rows of w and the next; count is a multiple of 8, columns of 32. The
- * i16 path moves its sums on after 8 vectors: 8 * 2 * 15 * 127 < 2^15.
- */
-@inline function tile<P, R, M>(w: usize, across: usize, columns: i32, count: i32, codes: usize, out: usize, scratch: usize): void {
-  const none = i32x4.splat(0), nibble = sizeof<P>() == 1 ? wideNibbles(scratch) : nibbles(scratch), one = ones(scratch);
-  for (const last = out + <usize>(count >> 2) * (16 * rowsOf<R>()); out < last; out += 32 * rowsOf<R>(), w += across) {
-    let p0 = none, p1 = none, p2 = none, p3 = none, q0 = none, q1 = none, q2 = none, q3 = none;
-    let c0 = none, c1 = none, c2 = none, c3 = none, d0 = none, d1 = none, d2 = none, d3 = none;
-    for (let m = w, a = codes, end = w + <usize>(columns << 2); m < end; m += 128, a += 2 * rowStep<P>() * rowsOf<R>()) {
-      let v: v128, l: v128, h: v128, s: v128;
-      v = v128.load(m, 4 * offsetof<N0>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
-      s = quadOf<P, R, N0, N0>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-      if (rowsOf<R>() > 1) { s = quadOf<P, R, N4, N0>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-      if (rowsOf<R>() > 2) { s = quadOf<P, R, N8, N0>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = quadOf<P, R, N12, N0>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      if (sizeof<P>() == 1) {
-        l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
-        s = oddOf<R, N0, N0>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-        if (rowsOf<R>() > 1) { s = oddOf<R, N4, N0>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-        if (rowsOf<R>() > 2) { s = oddOf<R, N8, N0>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = oddOf<R, N12, N0>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      }
-      v = v128.load(m, 4 * offsetof<N4>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
-      s = quadOf<P, R, N0, N4>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-      if (rowsOf<R>() > 1) { s = quadOf<P, R, N4, N4>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-      if (rowsOf<R>() > 2) { s = quadOf<P, R, N8, N4>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = quadOf<P, R, N12, N4>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      if (sizeof<P>() == 1) {
-        l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
-        s = oddOf<R, N0, N4>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-        if (rowsOf<R>() > 1) { s = oddOf<R, N4, N4>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-        if (rowsOf<R>() > 2) { s = oddOf<R, N8, N4>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = oddOf<R, N12, N4>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      }
-      v = v128.load(m, 4 * offsetof<N8>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
-      s = quadOf<P, R, N0, N8>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-      if (rowsOf<R>() > 1) { s = quadOf<P, R, N4, N8>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-      if (rowsOf<R>() > 2) { s = quadOf<P, R, N8, N8>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = quadOf<P, R, N12, N8>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      if (sizeof<P>() == 1) {
-        l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
-        s = oddOf<R, N0, N8>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-        if (rowsOf<R>() > 1) { s = oddOf<R, N4, N8>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-        if (rowsOf<R>() > 2) { s = oddOf<R, N8, N8>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = oddOf<R, N12, N8>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      }
-      v = v128.load(m, 4 * offsetof<N12>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
-      s = quadOf<P, R, N0, N12>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-      if (rowsOf<R>() > 1) { s = quadOf<P, R, N4, N12>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-      if (rowsOf<R>() > 2) { s = quadOf<P, R, N8, N12>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = quadOf<P, R, N12, N12>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      if (sizeof<P>() == 1) {
-        l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
-        s = oddOf<R, N0, N12>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-        if (rowsOf<R>() > 1) { s = oddOf<R, N4, N12>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-        if (rowsOf<R>() > 2) { s = oddOf<R, N8, N12>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = oddOf<R, N12, N12>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      }
-      v = v128.load(m, 4 * offsetof<N16>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
-      s = quadOf<P, R, N0, N16>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-      if (rowsOf<R>() > 1) { s = quadOf<P, R, N4, N16>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-      if (rowsOf<R>() > 2) { s = quadOf<P, R, N8, N16>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = quadOf<P, R, N12, N16>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      if (sizeof<P>() == 1) {
-        l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
-        s = oddOf<R, N0, N16>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-        if (rowsOf<R>() > 1) { s = oddOf<R, N4, N16>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-        if (rowsOf<R>() > 2) { s = oddOf<R, N8, N16>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = oddOf<R, N12, N16>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      }
-      v = v128.load(m, 4 * offsetof<N20>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
-      s = quadOf<P, R, N0, N20>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-      if (rowsOf<R>() > 1) { s = quadOf<P, R, N4, N20>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-      if (rowsOf<R>() > 2) { s = quadOf<P, R, N8, N20>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = quadOf<P, R, N12, N20>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      if (sizeof<P>() == 1) {
-        l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
-        s = oddOf<R, N0, N20>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-        if (rowsOf<R>() > 1) { s = oddOf<R, N4, N20>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-        if (rowsOf<R>() > 2) { s = oddOf<R, N8, N20>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = oddOf<R, N12, N20>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      }
-      v = v128.load(m, 4 * offsetof<N24>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
-      s = quadOf<P, R, N0, N24>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-      if (rowsOf<R>() > 1) { s = quadOf<P, R, N4, N24>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-      if (rowsOf<R>() > 2) { s = quadOf<P, R, N8, N24>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = quadOf<P, R, N12, N24>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      if (sizeof<P>() == 1) {
-        l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
-        s = oddOf<R, N0, N24>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-        if (rowsOf<R>() > 1) { s = oddOf<R, N4, N24>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-        if (rowsOf<R>() > 2) { s = oddOf<R, N8, N24>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = oddOf<R, N12, N24>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      }
-      v = v128.load(m, 4 * offsetof<N28>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
-      s = quadOf<P, R, N0, N28>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-      if (rowsOf<R>() > 1) { s = quadOf<P, R, N4, N28>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-      if (rowsOf<R>() > 2) { s = quadOf<P, R, N8, N28>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = quadOf<P, R, N12, N28>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      if (sizeof<P>() == 1) {
-        l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
-        s = oddOf<R, N0, N28>(a); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
-        if (rowsOf<R>() > 1) { s = oddOf<R, N4, N28>(a); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
-        if (rowsOf<R>() > 2) { s = oddOf<R, N8, N28>(a); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = oddOf<R, N12, N28>(a); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
-      }
-      if (sizeof<P>() == 2) {
-        c0 = moved(c0, p0, one); d0 = moved(d0, q0, one); p0 = none; q0 = none;
-        if (rowsOf<R>() > 1) { c1 = moved(c1, p1, one); d1 = moved(d1, q1, one); p1 = none; q1 = none; }
-        if (rowsOf<R>() > 2) { c2 = moved(c2, p2, one); d2 = moved(d2, q2, one); p2 = none; q2 = none; }
-        if (rowsOf<R>() > 3) { c3 = moved(c3, p3, one); d3 = moved(d3, q3, one); p3 = none; q3 = none; }
-      }
-    }
-    if (sizeof<P>() != 2) {
-      c0 = p0; c1 = p1; c2 = p2; c3 = p3; d0 = q0; d1 = q1; d2 = q2; d3 = q3;
-    }
-    put<R, N0, M>(c0, d0, out, scratch);
-    if (rowsOf<R>() > 1) put<R, N4, M>(c1, d1, out, scratch);
-    if (rowsOf<R>() > 2) put<R, N8, M>(c2, d2, out, scratch);
-    if (rowsOf<R>() > 3) put<R, N12, M>(c3, d3, out, scratch);
-  }
+  keep<R>(codeOffsets(scratch), f32x4.mul(f32x4.sub(exact, f32x4.mul(f32x4.mul(scale, coded), half)), times));
+  keep<R>(codeScales(scratch), f32x4.mul(scale, times));
 }
 
 /** Rows x by a matrix [count][columns] whose rows come in groups with scales and minima [groups][side / 2] of their own. */
@@ -234,7 +92,7 @@ function product<P, R, M>(
 ): void {
   for (; count > 0; count -= group, scales += side, minima += side) {
     const rows = min(group, count);
-    fold<P, R>(x, columns, scales, minima, factor, y, codes, scratch);
+    fold<P, R, M>(x, columns, scales, minima, factor, y, codes, scratch);
     tile<P, R, M>(w, across, columns, rows, codes, out, scratch);
     w += <usize>(rows >> 3) * across; out += <usize>(rows >> 2) * (16 * rowsOf<R>());
   }
@@ -245,9 +103,9 @@ function block<P, R>(
   q: usize, qStride: i32, row: i32, group: i32, headDim: i32, scale: f32,
   page: usize, pages: i32, pageBytes: i32, keyGroup: i32, valueGroup: i32, out: usize, state: usize, fresh: bool, scratch: usize,
 ): void {
-  const width = <usize>headDim, bytes = width << 2, depth = (headDim + 31) & -32, pitch = 16 * rowsOf<R>();
+  const width = <usize>headDim, bytes = width << 2, depth = (headDim + STEP - 1) & -STEP, pitch = 16 * rowsOf<R>();
   const queries = scratch + CONSTANTS, results = queries + <usize>depth * 16, scores = results + <usize>depth * 16;
-  const scaled = scores + 16 * PAGE, codes = scaled + <usize>(16 * max(PAGE, depth)), across = <usize>((headDim + 15) & -16) << 2;
+  const scaled = scores + 16 * PAGE, codes = scaled + <usize>(16 * depth), across = <usize>((headDim + 15) & -16) << 2;
   for (let r: usize = 0; r < rowsOf<R>(); r++) {
     interleave(queryAt(q, qStride, group, headDim, row + <i32>r), queries + 16 * r, pitch, bytes, <usize>depth << 2);
     interleave(out + r * bytes, results + 16 * r, pitch, fresh ? 0 : bytes, bytes);
