@@ -16,7 +16,7 @@ import { highest4, spread, sums4 } from '../lib/reduce';
 }
 
 /** Bytes in front of a kernel's scratch: constants, then what a block knows of its rows. */
-export const CONSTANTS: usize = 576;
+export const CONSTANTS: usize = 640;
 
 /** Engines build a constant vector anew at each use, by up to three instructions; a load is one. */
 @inline export function round(scratch: usize): v128 { return v128.load(scratch); }
@@ -37,6 +37,9 @@ export const CONSTANTS: usize = 576;
 @inline export function codeScales(scratch: usize): usize { return scratch + 448; }
 @inline export function codeOffsets(scratch: usize): usize { return scratch + 512; }
 
+/** Decays of 0, with which outputs replace what is there, finite numbers. */
+@inline export function noDecays(scratch: usize): usize { return scratch + 576; }
+
 /** Lane r in every lane of the vector of row r. */
 @inline export function keep<R>(to: usize, x: v128): void {
   v128.store(to, spread<N0>(x));
@@ -54,6 +57,7 @@ export function writeConstants(scratch: usize): void {
   v128.store(scratch, i32x4.splat(0x7fffffff), 160); v128.store(scratch, f32x4.splat(7.5), 176);
   v128.store(scratch, i16x8.splat(1), 192); v128.store(scratch, i8x16.splat(15), 208);
   v128.store(scratch, i16x8.splat(15), 224);
+  memory.fill(noDecays(scratch), 0, 64);
 }
 
 /** `softmaxScale` of src/backends/reference/online-softmax.ts. */

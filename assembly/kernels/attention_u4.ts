@@ -3,7 +3,7 @@ import { N0, N12, N4, N8 } from '../lib/literal';
 import { code4, codeScales4, inverses4 } from '../lib/quantise_vector';
 import { largest4, spread, sums4, totals4 } from '../lib/reduce';
 import {
-  CONSTANTS, closeState, codeOffsets, codeScales, halfBits, interleave, keep, magnitudeBits, middle, ones, openState, queryAt, rebias, round,
+  CONSTANTS, closeState, codeOffsets, codeScales, decays, halfBits, interleave, keep, magnitudeBits, middle, noDecays, ones, openState, queryAt, rebias, round,
   rowsOf, separate, softmax, softmaxScale, writeConstants,
 } from './attention_rows';
 import { STEP, rowStep, tile } from './attention_tile';
@@ -22,8 +22,7 @@ const LIMIT: f32 = 127;
   return f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(address), 13), halfBits(scratch)), rebias(scratch));
 }
 
-/** Weights, M = N4, are no less than 0. */
-@inline function peak4<M>(peaks: v128, y: v128, magnitude: v128): v128 { return i32x4.max_s(peaks, offsetof<M>() ? y : v128.and(y, magnitude)); }
+@inline function peak4(peaks: v128, y: v128, magnitude: v128): v128 { return i32x4.max_s(peaks, v128.and(y, magnitude)); }
 
 /** Codes of 16 columns of row Q of y [columns / 4][R][4]; the sums of neighbours among them in lanes. */
 @inline function codes16<P, R, Q>(y: usize, inverse: v128, bias: v128, codes: usize): v128 {
@@ -48,25 +47,25 @@ const LIMIT: f32 = 127;
  * Rows x [columns / 4][R][4] with scales and minima folded in: codes [columns / 16][R][16], and of each row the scale and the offset, times `factor`.
  * `columns` is a multiple of 16; y takes as many values as x.
  */
-@inline function fold<P, R, M>(x: usize, columns: i32, scales: usize, minima: usize, factor: f32, y: usize, codes: usize, scratch: usize): void {
+@inline function fold<P, R>(x: usize, columns: i32, scales: usize, minima: usize, factor: f32, y: usize, codes: usize, scratch: usize): void {
   const none = f32x4.splat(0), bytes = <usize>(columns >> 2) * (16 * rowsOf<R>()), half = middle(scratch), magnitude = magnitudeBits(scratch);
   let k0 = none, k1 = none, k2 = none, k3 = none, z0 = none, z1 = none, z2 = none, z3 = none;
   let to = y;
   for (const end = y + bytes; to < end; to += 16 * rowsOf<R>(), x += 16 * rowsOf<R>(), scales += 8, minima += 8) {
     const s = scales4(scales, scratch), m = f32x4.add(f32x4.mul(s, half), minima4(minima, scratch));
     let v = v128.load(x), u = f32x4.mul(v, s);
-    v128.store(to, u); z0 = f32x4.add(z0, f32x4.mul(v, m)); k0 = peak4<M>(k0, u, magnitude);
+    v128.store(to, u); z0 = f32x4.add(z0, f32x4.mul(v, m)); k0 = peak4(k0, u, magnitude);
     if (rowsOf<R>() > 1) {
       v = v128.load(x, 16); u = f32x4.mul(v, s);
-      v128.store(to, u, 16); z1 = f32x4.add(z1, f32x4.mul(v, m)); k1 = peak4<M>(k1, u, magnitude);
+      v128.store(to, u, 16); z1 = f32x4.add(z1, f32x4.mul(v, m)); k1 = peak4(k1, u, magnitude);
     }
     if (rowsOf<R>() > 2) {
       v = v128.load(x, 32); u = f32x4.mul(v, s);
-      v128.store(to, u, 32); z2 = f32x4.add(z2, f32x4.mul(v, m)); k2 = peak4<M>(k2, u, magnitude);
+      v128.store(to, u, 32); z2 = f32x4.add(z2, f32x4.mul(v, m)); k2 = peak4(k2, u, magnitude);
     }
     if (rowsOf<R>() > 3) {
       v = v128.load(x, 48); u = f32x4.mul(v, s);
-      v128.store(to, u, 48); z3 = f32x4.add(z3, f32x4.mul(v, m)); k3 = peak4<M>(k3, u, magnitude);
+      v128.store(to, u, 48); z3 = f32x4.add(z3, f32x4.mul(v, m)); k3 = peak4(k3, u, magnitude);
     }
   }
   const peaks = largest4(k0, k1, k2, k3), limit = f32x4.splat(LIMIT), inverse = inverses4(peaks, limit), scale = codeScales4(peaks, limit);
@@ -86,14 +85,14 @@ const LIMIT: f32 = 127;
 }
 
 /** Rows x by a matrix [count][columns] whose rows come in groups with scales and minima [groups][side / 2] of their own. */
-function product<P, R, M>(
+function product<P, R>(
   x: usize, columns: i32, scales: usize, side: usize, minima: usize, w: usize, across: usize, count: i32, group: i32, factor: f32, out: usize,
-  y: usize, codes: usize, scratch: usize,
+  decays: usize, y: usize, codes: usize, scratch: usize,
 ): void {
   for (; count > 0; count -= group, scales += side, minima += side) {
     const rows = min(group, count);
-    fold<P, R, M>(x, columns, scales, minima, factor, y, codes, scratch);
-    tile<P, R, M>(w, across, columns, rows, codes, out, scratch);
+    fold<P, R>(x, columns, scales, minima, factor, y, codes, scratch);
+    tile<P, R>(w, across, columns, rows, codes, out, decays, scratch);
     w += <usize>(rows >> 3) * across; out += <usize>(rows >> 2) * (16 * rowsOf<R>());
   }
 }
@@ -105,22 +104,23 @@ function block<P, R>(
 ): void {
   const width = <usize>headDim, bytes = width << 2, depth = (headDim + STEP - 1) & -STEP, pitch = 16 * rowsOf<R>();
   const queries = scratch + CONSTANTS, results = queries + <usize>depth * 16, scores = results + <usize>depth * 16;
-  const scaled = scores + 16 * PAGE, codes = scaled + <usize>(16 * depth), across = <usize>((headDim + 15) & -16) << 2;
+  const scaled = scores + 16 * PAGE, codes = scaled + <usize>(16 * max(PAGE, depth)), across = <usize>((headDim + 15) & -16) << 2;
   for (let r: usize = 0; r < rowsOf<R>(); r++) {
     interleave(queryAt(q, qStride, group, headDim, row + <i32>r), queries + 16 * r, pitch, bytes, <usize>depth << 2);
     interleave(out + r * bytes, results + 16 * r, pitch, fresh ? 0 : bytes, bytes);
   }
+  memory.fill(scores, 0, 16 * PAGE);
   openState(state, rowsOf<R>(), fresh, scratch);
   const keySide = 2 * width, keyScaleBytes = keySide * <usize>(PAGE / keyGroup);
   const valueScaleBytes = <usize>(2 * PAGE * ((headDim + valueGroup - 1) / valueGroup)), factor = softmaxScale(scale);
   for (; pages > 0; pages--, page += <usize>pageBytes) {
     const values = page + across * (PAGE / 8), keyScales = values + width * (PAGE / 2), valueScales = keyScales + 2 * keyScaleBytes;
-    product<P, R, N0>(
-      queries, depth, keyScales, keySide, keyScales + keyScaleBytes, page, across, PAGE, keyGroup, factor, scores, scaled, codes, scratch,
+    product<P, R>(
+      queries, depth, keyScales, keySide, keyScales + keyScaleBytes, page, across, PAGE, keyGroup, factor, scores, noDecays(scratch), scaled, codes, scratch,
     );
     softmax<R>(scores, PAGE / 4, scratch);
-    product<P, R, N4>(
-      scores, PAGE, valueScales, 2 * PAGE, valueScales + valueScaleBytes, values, 4 * PAGE, headDim, valueGroup, 1, results, scaled, codes, scratch,
+    product<P, R>(
+      scores, PAGE, valueScales, 2 * PAGE, valueScales + valueScaleBytes, values, 4 * PAGE, headDim, valueGroup, 1, results, decays(scratch), scaled, codes, scratch,
     );
   }
   for (let r: usize = 0; r < rowsOf<R>(); r++) separate(results + 16 * r, out + r * bytes, pitch, bytes);

@@ -111,13 +111,12 @@ export function gemmScratchBytes(channels: number, segments: number): number {
 }
 
 /**
- * Bytes of the scratch of attention over pages, in blocks of 4 queries: constants and states; queries, results and scores f32 [4, n]; scaled vectors f32
- * [4, m] and codes i16 [4, m], with n a head, a head and a page, and m the longer of a
- * head and a page.
+ * Bytes of the scratch of attention over pages, in blocks of 4 queries: constants and states; queries, results and scores f32 [4, n], with n a head,
+ * a head and a page; scaled vectors f32 [4, m] and codes i16 [4, m], with m the longer of a head and a page.
  */
 export const attentionScratch = (headDim: number): number => {
-  const depth = Math.ceil(headDim / 64) * 64;
-  return 640 + 16 * (2 * depth + 64) + 24 * depth;
+  const depth = Math.ceil(headDim / 32) * 32;
+  return 704 + 16 * (2 * depth + 64) + 24 * Math.max(64, depth);
 };
 
 export interface Backend {
