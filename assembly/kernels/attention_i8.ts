@@ -3,7 +3,8 @@ import { N0, N12, N4, N8 } from '../lib/literal';
 import { code4, codeScales4, inverses4 } from '../lib/quantise_vector';
 import { largest4, spread } from '../lib/reduce';
 import {
-  CONSTANTS, closeState, codeScales, decays, hide, interleave, keep, magnitudeBits, openState, queryAt, round, rowsOf, separate, softmax, softmaxScale, writeConstants,
+  CONSTANTS, closeState, codeScales, decays, hide, interleave, keep, magnitudeBits, openState, queryAt, round, rowsOf, separate, softmax, softmaxScale,
+  writeConstants,
 } from './attention_rows';
 
 /*
@@ -30,7 +31,10 @@ const LIMIT: f32 = 16383;
   ), 4 * offsetof<Q>());
 }
 
-/** Rows x [columns / 4][R][4], with M = N4 first times the columns' scales: codes [columns / 8][R][8], and the rows' scales times `factor`. `columns` is a multiple of 8. */
+/**
+ * Rows x [columns / 4][R][4], with M = N4 first times the columns' scales: codes [columns / 8][R][8], and the rows' scales times `factor`. `columns` is a
+ * multiple of 8.
+ */
 function quantise<R, M>(x: usize, columns: i32, scales: usize, factor: f32, codes: usize, rowScales: usize, scratch: usize): void {
   const none = f32x4.splat(0), end = x + <usize>(columns >> 2) * (16 * rowsOf<R>());
   let k0 = none, k1 = none, k2 = none, k3 = none;
@@ -78,7 +82,10 @@ function quantise<R, M>(x: usize, columns: i32, scales: usize, factor: f32, code
 
 @inline function dot(acc: v128, w: v128, x: v128): v128 { return i32x4.add(acc, i32x4.dot_i16x8_s(w, x)); }
 
-/** out [count / 4][R][4] by the first `columns` columns, a multiple of 8, whose codes are [columns / 8][R][8]; `across` bytes lie between 4 rows of w and the next. */
+/**
+ * out [count / 4][R][4] by the first `columns` columns, a multiple of 8, whose codes are [columns / 8][R][8]; `across` bytes lie between 4 rows of w and
+ * the next.
+ */
 function tile<R, M>(
   w: usize, across: usize, columns: i32, count: i32, codes: usize, rowScales: usize, scales: usize, out: usize, scratch: usize,
 ): void {

@@ -120,7 +120,8 @@ function block<P, R>(
     );
     softmax<R>(scores, PAGE / 4, scratch);
     product<P, R>(
-      scores, PAGE, valueScales, 2 * PAGE, valueScales + valueScaleBytes, values, 4 * PAGE, headDim, valueGroup, 1, results, decays(scratch), scaled, codes, scratch,
+      scores, PAGE, valueScales, 2 * PAGE, valueScales + valueScaleBytes, values, 4 * PAGE, headDim, valueGroup, 1, results,
+      decays(scratch), scaled, codes, scratch,
     );
   }
   for (let r: usize = 0; r < rowsOf<R>(); r++) separate(results + 16 * r, out + r * bytes, pitch, bytes);

@@ -88,8 +88,8 @@ export function attentionI8(
 }
 
 /**
- * Over each full 4-bit page, with p and a of `onlineSoftmax`, f = `softmaxScale`, integer sums exact. A key is kc * s[c] + m[c] with s and m of its group of tokens,
- * a value vc * s[t] + m[t] with s and m of its group of channels:
+ * Over each full 4-bit page, with p and a of `onlineSoftmax`, f = `softmaxScale`, integer sums exact. A key is kc * s[c] + m[c] with s and m of its
+ * group of tokens, a value vc * s[t] + m[t] with s and m of its group of channels:
  *
  *   q[c] * s[c] = qs * qc[c]             8-bit codes of the head and the group of tokens; qs and the offset of `fold` times f
  *   s[t] = f32(sum over c of qc[c] * kc[t][c]) * qs + offset
