@@ -1,11 +1,17 @@
 import { PAGE } from '../../src/formats/descriptor';
-import { CONSTANTS, advance, queryAt, softmax, writeConstants } from './attention_rows';
+import { N0 } from '../lib/literal';
+import { CONSTANTS, closeState, decays, hide, openState, queryAt, softmax, softmaxScale, writeConstants } from './attention_rows';
 
 /*
  * Attention over f32 pages (formulas and order of every sum: src/backends/reference/attention.ts). Both products are the same loop, a sum of
  * weighted rows in ascending order: scores add q[c] * keys[c][...] with tokens in lanes, outputs p[t] * values[t][...] with channels in lanes.
  * 8 vectors of a row stay in registers; with 16 registers there is no room for more.
  */
+
+/** out = out * decay + x, or 0 + x where `fresh`. */
+@inline function advance(out: usize, x: v128, decay: v128, fresh: bool): void {
+  v128.store(out, f32x4.add(fresh ? f32x4.splat(0) : f32x4.mul(v128.load(out), decay), x));
+}
 
 @inline function step(acc: v128, w: v128, x: v128): v128 { return f32x4.add(acc, f32x4.mul(w, x)); }
 
@@ -39,16 +45,19 @@ export function attention_f32_f32_f32_simd128(
   q: usize, qStride: i32, tokens: i32, group: i32, headDim: i32, scale: f32,
   page: usize, pages: i32, pageBytes: i32, visible: i32, out: usize, state: usize, fresh: i32, scratch: usize,
 ): void {
-  const bytes = <usize>headDim << 2, scores = scratch + CONSTANTS;
+  const bytes = <usize>headDim << 2, scores = scratch + CONSTANTS, factor = f32x4.splat(softmaxScale(scale));
   writeConstants(scratch);
   for (let row = 0; row < tokens * group; row++, out += bytes, state += 8) {
     const from = queryAt(q, qStride, group, headDim, row);
+    openState(state, 1, fresh != 0, scratch);
     for (let p = 0; p < pages; p++) {
-      const keys = page + <usize>(p * pageBytes), first = fresh != 0 && p == 0;
-      const count = min(PAGE, visible + row / group - p * PAGE);
+      const keys = page + <usize>(p * pageBytes), count = min(PAGE, visible + row / group - p * PAGE), vectors = (count + 3) >> 2;
       weightedRows(from, headDim, keys, 4 * PAGE, <usize>((count + 31) & -32) << 2, scores, 0, true);
-      const decay = softmax(scores, count, scale, state, first, scratch);
-      weightedRows(scores, count, keys + bytes * PAGE, bytes, bytes, out, decay, first);
+      for (let s = scores, end = scores + (<usize>vectors << 4); s < end; s += 16) v128.store(s, f32x4.mul(v128.load(s), factor));
+      hide(scores, 16, count, 4 * vectors);
+      softmax<N0>(scores, vectors, scratch);
+      weightedRows(scores, count, keys + bytes * PAGE, bytes, bytes, out, load<f32>(decays(scratch)), fresh != 0 && p == 0);
     }
+    closeState(state, 1, scratch);
   }
 }

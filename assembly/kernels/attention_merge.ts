@@ -1,11 +1,11 @@
-import { exp } from '../lib/exp';
+import { exp2 } from '../lib/exp2';
 
 // Parts of attention over different pages to one (formulas: src/backends/reference/attention.ts).
 
 export function attention_merge_f32_simd128(out: usize, state: usize, part: usize, partState: usize, rows: i32, headDim: i32): void {
   for (const end = state + (<usize>rows << 3); state < end; state += 8, partState += 8) {
     const m = load<f32>(state), n = load<f32>(partState), peak = m < n ? n : m;
-    const a = exp(m - peak), b = exp(n - peak), own = f32x4.splat(a), other = f32x4.splat(b);
+    const a = exp2(m - peak), b = exp2(n - peak), own = f32x4.splat(a), other = f32x4.splat(b);
     store<f32>(state, peak);
     store<f32>(state, load<f32>(state, 4) * a + load<f32>(partState, 4) * b, 4);
     for (const last = out + (<usize>headDim << 2); out < last; out += 16, part += 16) {

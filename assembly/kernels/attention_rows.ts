@@ -1,61 +1,136 @@
-import { PAGE } from '../../src/formats/descriptor';
-import { EXP_CONSTANTS, expNegative4, writeExpConstants } from '../lib/exp';
-import { horizontalMax, horizontalSum } from '../lib/reduce';
+import { LEAST, POWER1, POWER2, POWER3, POWER4, POWER5, ROUND, exp2Of } from '../lib/exp2';
+import { N0, N12, N4, N8 } from '../lib/literal';
+import { highest4, spread, sums4 } from '../lib/reduce';
 
-// What attention over pages of any form shares. Queries go in blocks of 1 to 4 rows of [tokens][group][headDim].
+/*
+ * What attention over pages of any form shares. Queries go in blocks of R = 1 to 4 rows of [tokens][group][headDim]. In scratch, the rows of a block are
+ * interleaved by vectors of 4: [n / 4][R][4], so that one pointer serves all. What a block knows of its rows are lanes of vectors.
+ */
 
 /** Rows of a block, of which the type parameter R is the number less one: N0, N4, N8 or N12. */
-@inline export function rowsOf<R>(): i32 { return <i32>(offsetof<R>() / 4) + 1; }
+@inline export function rowsOf<R>(): usize { return offsetof<R>() / 4 + 1; }
 
 /** Address of row `row` of the queries: heads consecutive in a token's row, which are `qStride` f32 apart. */
 @inline export function queryAt(q: usize, qStride: i32, group: i32, headDim: i32, row: i32): usize {
   return q + (<usize>((row / group) * qStride + (row % group) * headDim) << 2);
 }
 
-/** out = out * decay + x, or x where `fresh`. */
-@inline export function advance(out: usize, x: v128, decay: v128, fresh: bool): void {
-  v128.store(out, fresh ? x : f32x4.add(f32x4.mul(v128.load(out), decay), x));
-}
+/** Bytes in front of a kernel's scratch: constants, then what a block knows of its rows. */
+export const CONSTANTS: usize = 640;
 
-/** Bytes of the constants in front of a kernel's scratch. */
-export const CONSTANTS: usize = EXP_CONSTANTS + 4 * 16;
-
-/** Constants of attention on codes: engines build a constant vector anew at each use, a load is cheaper. */
-@inline export function round(scratch: usize): v128 { return v128.load(scratch, 16); }
+/** Engines build a constant vector anew at each use, by up to three instructions; a load is one. */
+@inline export function round(scratch: usize): v128 { return v128.load(scratch); }
+@inline export function rebias(scratch: usize): v128 { return v128.load(scratch, 128); }
+@inline export function halfBits(scratch: usize): v128 { return v128.load(scratch, 144); }
+@inline export function magnitudeBits(scratch: usize): v128 { return v128.load(scratch, 160); }
+@inline export function middle(scratch: usize): v128 { return v128.load(scratch, 176); }
+@inline export function ones(scratch: usize): v128 { return v128.load(scratch, 192); }
 @inline export function nibbles(scratch: usize): v128 { return v128.load(scratch, 208); }
-@inline export function rebias(scratch: usize): v128 { return v128.load(scratch, 224); }
-@inline export function halfBits(scratch: usize): v128 { return v128.load(scratch, 240); }
-@inline export function magnitudeBits(scratch: usize): v128 { return v128.load(scratch, 256); }
+@inline export function wideNibbles(scratch: usize): v128 { return v128.load(scratch, 224); }
+
+@inline export function maxima(scratch: usize): usize { return scratch + 256; }
+@inline export function totals(scratch: usize): usize { return scratch + 272; }
+
+/** Each row's maximum, decay, and its codes' scale and offset, in every lane. */
+@inline function shifts(scratch: usize): usize { return scratch + 320; }
+@inline export function decays(scratch: usize): usize { return scratch + 384; }
+@inline export function codeScales(scratch: usize): usize { return scratch + 448; }
+@inline export function codeOffsets(scratch: usize): usize { return scratch + 512; }
+
+/** Decays of 0, with which outputs replace what is there, finite numbers. */
+@inline export function noDecays(scratch: usize): usize { return scratch + 576; }
+
+/** Lane r in every lane of the vector of row r. */
+@inline export function keep<R>(to: usize, x: v128): void {
+  v128.store(to, spread<N0>(x));
+  if (rowsOf<R>() > 1) v128.store(to, spread<N4>(x), 16);
+  if (rowsOf<R>() > 2) v128.store(to, spread<N8>(x), 32);
+  if (rowsOf<R>() > 3) v128.store(to, spread<N12>(x), 48);
+}
 
 export function writeConstants(scratch: usize): void {
-  writeExpConstants(scratch);
-  v128.store(scratch, i8x16.splat(15), 208);
-  v128.store(scratch, f32x4.splat(5.192296858534828e33), 224);
-  v128.store(scratch, i32x4.splat(0x8fffe000), 240);
-  v128.store(scratch, i32x4.splat(0x7fffffff), 256);
+  v128.store(scratch, f32x4.splat(ROUND)); v128.store(scratch, f32x4.splat(LEAST), 16);
+  v128.store(scratch, f32x4.splat(POWER5), 32); v128.store(scratch, f32x4.splat(POWER4), 48);
+  v128.store(scratch, f32x4.splat(POWER3), 64); v128.store(scratch, f32x4.splat(POWER2), 80);
+  v128.store(scratch, f32x4.splat(POWER1), 96); v128.store(scratch, f32x4.splat(1), 112);
+  v128.store(scratch, f32x4.splat(5.192296858534828e33), 128); v128.store(scratch, i32x4.splat(0x8fffe000), 144);
+  v128.store(scratch, i32x4.splat(0x7fffffff), 160); v128.store(scratch, f32x4.splat(7.5), 176);
+  v128.store(scratch, i16x8.splat(1), 192); v128.store(scratch, i8x16.splat(15), 208);
+  v128.store(scratch, i16x8.splat(15), 224);
+  memory.fill(noDecays(scratch), 0, 64);
 }
 
-/** Scores to weights in place and the state onward: `onlineSoftmax` of src/backends/reference/online-softmax.ts, for a positive scale. */
-export function softmax(scores: usize, count: i32, scale: f32, state: usize, fresh: bool, constants: usize): f32 {
-  const end = scores + (<usize>count << 2), factor = f32x4.splat(scale);
-  for (let p = end; p & 12; p += 4) store<f32>(p, f32.NEGATIVE_INFINITY);
-  const before = fresh ? f32.NEGATIVE_INFINITY : load<f32>(state);
-  let peaks = f32x4.splat(before);
-  for (let p = scores; p < end; p += 16) {
-    const s = f32x4.mul(v128.load(p), factor);
-    v128.store(p, s);
-    peaks = f32x4.pmax(peaks, s);
+/** `softmaxScale` of src/backends/reference/online-softmax.ts. */
+@inline export function softmaxScale(scale: f32): f32 { return scale * <f32>1.4426950408889634; }
+
+/** Rows' states, maximum and sum, from `state`. */
+export function openState(state: usize, rows: usize, fresh: bool, scratch: usize): void {
+  for (let r: usize = 0; r < rows; r++) {
+    store<f32>(maxima(scratch) + 4 * r, fresh ? f32.NEGATIVE_INFINITY : load<f32>(state + 8 * r));
+    store<f32>(totals(scratch) + 4 * r, fresh ? 0 : load<f32>(state + 8 * r, 4));
   }
-  const peak = horizontalMax(peaks), shift = f32x4.splat(peak);
-  let sums = f32x4.splat(0), p = scores;
-  for (; p < end; p += 16) {
-    const e = expNegative4(f32x4.sub(v128.load(p), shift), constants);
+}
+
+export function closeState(state: usize, rows: usize, scratch: usize): void {
+  for (let r: usize = 0; r < rows; r++) {
+    store<f32>(state + 8 * r, load<f32>(maxima(scratch) + 4 * r));
+    store<f32>(state + 8 * r, load<f32>(totals(scratch) + 4 * r), 4);
+  }
+}
+
+/** Row r of a block: `bytes` / 4 contiguous values to interleaved ones, and zeros up to `padded` bytes. */
+export function interleave(from: usize, to: usize, pitch: usize, bytes: usize, padded: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16, to += pitch) v128.store(to, v128.load(from + i));
+  for (let i = bytes; i < padded; i += 16, to += pitch) v128.store(to, f32x4.splat(0));
+}
+
+/** And back; `interleave` of a fresh result would read what means nothing. */
+export function separate(from: usize, to: usize, pitch: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16, from += pitch) v128.store(to + i, v128.load(from));
+}
+
+/** Tokens [count, end) of a row count as none: their scores are the least. */
+@inline export function hide(row: usize, pitch: usize, count: i32, end: i32): void {
+  for (; count < end; count++) store<f32>(row + <usize>(count >> 2) * pitch + (<usize>(count & 3) << 2), f32.NEGATIVE_INFINITY);
+}
+
+/** Scores [vectors][R][4] to weights in place, maxima and sums onward, and the decays: `onlineSoftmax` of src/backends/reference/online-softmax.ts. */
+export function softmax<R>(scores: usize, vectors: i32, scratch: usize): void {
+  const pitch = 16 * rowsOf<R>(), end = scores + <usize>vectors * pitch, before = v128.load(maxima(scratch)), shift = shifts(scratch);
+  let a = f32x4.splat(f32.NEGATIVE_INFINITY), b = a, c = a, d = a;
+  for (let p = scores; p < end; p += pitch) {
+    a = f32x4.pmax(a, v128.load(p));
+    if (rowsOf<R>() > 1) b = f32x4.pmax(b, v128.load(p, 16));
+    if (rowsOf<R>() > 2) c = f32x4.pmax(c, v128.load(p, 32));
+    if (rowsOf<R>() > 3) d = f32x4.pmax(d, v128.load(p, 48));
+  }
+  const peak = f32x4.pmax(before, highest4(a, b, c, d));
+  v128.store(maxima(scratch), peak);
+  keep<R>(shift, peak);
+  const bias = round(scratch), least = v128.load(scratch, 16), c5 = v128.load(scratch, 32), c4 = v128.load(scratch, 48);
+  const c3 = v128.load(scratch, 64), c2 = v128.load(scratch, 80), c1 = v128.load(scratch, 96), one = v128.load(scratch, 112);
+  const decay = exp2Of(f32x4.sub(before, peak), bias, least, c5, c4, c3, c2, c1, one);
+  keep<R>(decays(scratch), decay);
+  a = f32x4.splat(0); b = a; c = a; d = a;
+  for (let p = scores; p < end; p += pitch) {
+    let e = exp2Of(f32x4.sub(v128.load(p), v128.load(shift)), bias, least, c5, c4, c3, c2, c1, one);
     v128.store(p, e);
-    sums = f32x4.add(sums, e);
+    a = f32x4.add(a, e);
+    if (rowsOf<R>() > 1) {
+      e = exp2Of(f32x4.sub(v128.load(p, 16), v128.load(shift, 16)), bias, least, c5, c4, c3, c2, c1, one);
+      v128.store(p, e, 16);
+      b = f32x4.add(b, e);
+    }
+    if (rowsOf<R>() > 2) {
+      e = exp2Of(f32x4.sub(v128.load(p, 32), v128.load(shift, 32)), bias, least, c5, c4, c3, c2, c1, one);
+      v128.store(p, e, 32);
+      c = f32x4.add(c, e);
+    }
+    if (rowsOf<R>() > 3) {
+      e = exp2Of(f32x4.sub(v128.load(p, 48), v128.load(shift, 48)), bias, least, c5, c4, c3, c2, c1, one);
+      v128.store(p, e, 48);
+      d = f32x4.add(d, e);
+    }
   }
-  for (const last = scores + 4 * PAGE; p < last; p += 16) v128.store(p, f32x4.splat(0));
-  const decay = f32x4.extract_lane(expNegative4(f32x4.splat(before - peak), constants), 0);
-  store<f32>(state, peak);
-  store<f32>(state, (fresh ? 0 : load<f32>(state, 4)) * decay + horizontalSum(sums), 4);
-  return decay;
+  v128.store(totals(scratch), f32x4.add(f32x4.mul(v128.load(totals(scratch)), decay), sums4(a, b, c, d)));
 }

@@ -1,184 +1,131 @@
 import { PAGE } from '../../src/formats/descriptor';
-import { byteStep, macBytes } from '../lib/dot_bytes';
 import { N0, N12, N4, N8 } from '../lib/literal';
-import { code4, inverseOf, scaleOf } from '../lib/quantise_vector';
-import { horizontalMax, horizontalSum } from '../lib/reduce';
-import { CONSTANTS, advance, halfBits, magnitudeBits, nibbles, queryAt, rebias, round, rowsOf, softmax, writeConstants } from './attention_rows';
+import { code4, codeScales4, inverses4 } from '../lib/quantise_vector';
+import { largest4, spread, sums4, totals4 } from '../lib/reduce';
+import {
+  CONSTANTS, closeState, codeOffsets, codeScales, decays, halfBits, interleave, keep, magnitudeBits, middle, noDecays, ones, openState, queryAt, rebias, round,
+  rowsOf, separate, softmax, softmaxScale, writeConstants,
+} from './attention_rows';
+import { STEP, rowStep, tile } from './attention_tile';
 
 /*
  * Attention over 4-bit pages on the path P of lib/dot.ts (formulas: src/backends/reference/attention-codes.ts; layout: src/formats/kv-layout.ts).
- * Both products are the same tile: R rows of 8-bit codes by a matrix in vectors of 8 rows by 4 columns. Side data of a row of codes: its scale, then
- * its offset.
+ * Both products are the same: R rows, with the matrix' scales folded in as 8-bit codes, by a matrix in vectors of 8 rows by 4 columns.
  */
 const LIMIT: f32 = 127;
-const MIDDLE: f32 = 7.5;
 
 /** Four scales, which are no less than 0, to f32 (lib/f16.ts). */
-@inline function scales4(address: usize, constants: usize): v128 { return f32x4.mul(i32x4.shl(v128.load_ext<u16>(address), 13), rebias(constants)); }
+@inline function scales4(address: usize, scratch: usize): v128 { return f32x4.mul(i32x4.shl(v128.load_ext<u16>(address), 13), rebias(scratch)); }
 
 /** Four minima: sign extension puts the sign in its place. */
-@inline function minima4(address: usize, constants: usize): v128 {
-  return f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(address), 13), halfBits(constants)), rebias(constants));
+@inline function minima4(address: usize, scratch: usize): v128 {
+  return f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(address), 13), halfBits(scratch)), rebias(scratch));
 }
 
-/** Eight outputs of a row: sum * scale + offset. */
-@inline function put(c: v128, d: v128, side: usize, out: usize, decays: usize, fresh: bool): void {
-  const scale = v128.load32_splat(side), offset = v128.load32_splat(side, 4), decay = v128.load32_splat(decays);
-  advance(out, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(c), scale), offset), decay, fresh);
-  advance(out + 16, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(d), scale), offset), decay, fresh);
-}
+@inline function peak4(peaks: v128, y: v128, magnitude: v128): v128 { return i32x4.max_s(peaks, v128.and(y, magnitude)); }
 
-@inline function flush(c: v128, p: v128): v128 { return i32x4.add(c, i32x4.extadd_pairwise_i16x8_s(p)); }
-
-/**
- * out[r][n], n < count (a multiple of 8), by `columns` (a multiple of 16). Rows of codes lie `stride` apart, those of out `outStride`. The i16 path moves
- * its sums on after 8 vectors: 8 * 2 * 15 * 127 < 2^15.
- */
-function tile<P, R>(
-  w: usize, columns: i32, count: i32, codes: usize, stride: usize, side: usize, out: usize, outStride: usize, decays: usize, fresh: bool, nibble: v128,
-): void {
-  const none = i32x4.splat(0), whole = <usize>(columns >> 4) * byteStep<P>(), chunk = sizeof<P>() == 2 ? 2 * byteStep<P>() : whole;
-  for (const last = out + (<usize>count << 2); out < last; out += 32) {
-    let p0 = none, p1 = none, p2 = none, p3 = none, q0 = none, q1 = none, q2 = none, q3 = none;
-    let c0 = none, c1 = none, c2 = none, c3 = none, d0 = none, d1 = none, d2 = none, d3 = none;
-    for (let a = codes, end = codes + whole; a < end;) {
-      for (const stop = min(a + chunk, end); a < stop; a += byteStep<P>(), w += 64) {
-        const a1 = a + stride, a2 = a1 + stride, a3 = a2 + stride;
-        let v = v128.load(w), l = v128.and(v, nibble), h = v128.and(i16x8.shr_u(v, 4), nibble);
-        p0 = macBytes<P, N0>(p0, l, a); q0 = macBytes<P, N0>(q0, h, a);
-        if (rowsOf<R>() > 1) { p1 = macBytes<P, N0>(p1, l, a1); q1 = macBytes<P, N0>(q1, h, a1); }
-        if (rowsOf<R>() > 2) { p2 = macBytes<P, N0>(p2, l, a2); q2 = macBytes<P, N0>(q2, h, a2); }
-        if (rowsOf<R>() > 3) { p3 = macBytes<P, N0>(p3, l, a3); q3 = macBytes<P, N0>(q3, h, a3); }
-        v = v128.load(w, 16); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
-        p0 = macBytes<P, N4>(p0, l, a); q0 = macBytes<P, N4>(q0, h, a);
-        if (rowsOf<R>() > 1) { p1 = macBytes<P, N4>(p1, l, a1); q1 = macBytes<P, N4>(q1, h, a1); }
-        if (rowsOf<R>() > 2) { p2 = macBytes<P, N4>(p2, l, a2); q2 = macBytes<P, N4>(q2, h, a2); }
-        if (rowsOf<R>() > 3) { p3 = macBytes<P, N4>(p3, l, a3); q3 = macBytes<P, N4>(q3, h, a3); }
-        v = v128.load(w, 32); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
-        p0 = macBytes<P, N8>(p0, l, a); q0 = macBytes<P, N8>(q0, h, a);
-        if (rowsOf<R>() > 1) { p1 = macBytes<P, N8>(p1, l, a1); q1 = macBytes<P, N8>(q1, h, a1); }
-        if (rowsOf<R>() > 2) { p2 = macBytes<P, N8>(p2, l, a2); q2 = macBytes<P, N8>(q2, h, a2); }
-        if (rowsOf<R>() > 3) { p3 = macBytes<P, N8>(p3, l, a3); q3 = macBytes<P, N8>(q3, h, a3); }
-        v = v128.load(w, 48); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
-        p0 = macBytes<P, N12>(p0, l, a); q0 = macBytes<P, N12>(q0, h, a);
-        if (rowsOf<R>() > 1) { p1 = macBytes<P, N12>(p1, l, a1); q1 = macBytes<P, N12>(q1, h, a1); }
-        if (rowsOf<R>() > 2) { p2 = macBytes<P, N12>(p2, l, a2); q2 = macBytes<P, N12>(q2, h, a2); }
-        if (rowsOf<R>() > 3) { p3 = macBytes<P, N12>(p3, l, a3); q3 = macBytes<P, N12>(q3, h, a3); }
-      }
-      if (sizeof<P>() == 2) {
-        c0 = flush(c0, p0); d0 = flush(d0, q0); p0 = none; q0 = none;
-        if (rowsOf<R>() > 1) { c1 = flush(c1, p1); d1 = flush(d1, q1); p1 = none; q1 = none; }
-        if (rowsOf<R>() > 2) { c2 = flush(c2, p2); d2 = flush(d2, q2); p2 = none; q2 = none; }
-        if (rowsOf<R>() > 3) { c3 = flush(c3, p3); d3 = flush(d3, q3); p3 = none; q3 = none; }
-      }
-    }
-    if (sizeof<P>() != 2) {
-      c0 = p0; c1 = p1; c2 = p2; c3 = p3; d0 = q0; d1 = q1; d2 = q2; d3 = q3;
-    }
-    put(c0, d0, side, out, decays, fresh);
-    if (rowsOf<R>() > 1) put(c1, d1, side + 8, out + outStride, decays + 4, fresh);
-    if (rowsOf<R>() > 2) put(c2, d2, side + 16, out + 2 * outStride, decays + 8, fresh);
-    if (rowsOf<R>() > 3) put(c3, d3, side + 24, out + 3 * outStride, decays + 12, fresh);
+/** Codes of 16 columns of row Q of y [columns / 4][R][4]; the sums of neighbours among them in lanes. */
+@inline function codes16<P, R, Q>(y: usize, inverse: v128, bias: v128, codes: usize): v128 {
+  const a = i16x8.narrow_i32x4_s(
+    code4(v128.load(y, 4 * offsetof<Q>()), inverse, bias), code4(v128.load(y, 4 * offsetof<Q>() + (4 * offsetof<R>() + 16)), inverse, bias),
+  );
+  const b = i16x8.narrow_i32x4_s(
+    code4(v128.load(y, 4 * offsetof<Q>() + 2 * (4 * offsetof<R>() + 16)), inverse, bias),
+    code4(v128.load(y, 4 * offsetof<Q>() + 3 * (4 * offsetof<R>() + 16)), inverse, bias),
+  );
+  const c = i8x16.narrow_i16x8_s(a, b);
+  if (sizeof<P>() == 1) {
+    v128.store(codes, i16x8.shr_s(i16x8.shl(c, 8), 8), 8 * offsetof<Q>());
+    v128.store(codes, i16x8.shr_s(c, 8), 8 * offsetof<Q>() + 16);
+  } else {
+    v128.store(codes, c, 4 * offsetof<Q>());
   }
+  return i16x8.add(a, b);
 }
 
 /**
- * i8 codes of `bytes` / 4 values (a multiple of 16) in the path's form. `side` holds the peak and the sum of minima; it gets the scale and the offset, to
- * which what the codes lost is added at the middle of the other operand's codes.
+ * Rows x [columns / 4][R][4] with scales and minima folded in: codes [columns / 16][R][16], and of each row the scale and the offset, times `factor`.
+ * `columns` is a multiple of 16; y takes as many values as x.
  */
-@inline function quantise<P>(x: usize, bytes: usize, codes: usize, side: usize, constants: usize): void {
-  const peak = load<f32>(side), inverse = inverseOf(peak, LIMIT), scale = scaleOf(peak, LIMIT), bias = round(constants);
-  let exact = f32x4.splat(0), coded = i16x8.splat(0);
-  for (const end = x + bytes; x < end; x += 64, codes += byteStep<P>()) {
-    const v0 = v128.load(x), v1 = v128.load(x, 16), v2 = v128.load(x, 32), v3 = v128.load(x, 48);
-    const a = i16x8.narrow_i32x4_s(code4(v0, inverse, bias), code4(v1, inverse, bias));
-    const b = i16x8.narrow_i32x4_s(code4(v2, inverse, bias), code4(v3, inverse, bias));
-    const c = i8x16.narrow_i16x8_s(a, b);
-    exact = f32x4.add(f32x4.add(f32x4.add(f32x4.add(exact, v0), v1), v2), v3);
-    coded = i16x8.add(coded, i16x8.add(a, b));
-    if (sizeof<P>() == 1) {
-      v128.store(codes, i16x8.shr_s(i16x8.shl(c, 8), 8));
-      v128.store(codes, i16x8.shr_s(c, 8), 16);
-    } else {
-      v128.store(codes, c);
-    }
-  }
-  const sums = i32x4.extadd_pairwise_i16x8_s(coded);
-  const sum = i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
-  store<f32>(side, scale);
-  store<f32>(side, load<f32>(side, 4) + MIDDLE * (horizontalSum(exact) - scale * <f32>sum), 4);
-}
-
-@inline function peak4(peaks: v128, x: v128, constants: usize): v128 { return i32x4.max_s(peaks, v128.and(x, magnitudeBits(constants))); }
-
-@inline function putSide(side: usize, peaks: v128, sums: v128): void {
-  store<f32>(side, horizontalMax(peaks));
-  store<f32>(side, horizontalSum(sums), 4);
-}
-
-/** Rows x0..x3 of `bytes` / 4 values with scales and minima folded in: codes [R][stride], side data [R]. `scaled`: f32 [stride values]. */
-function fold<P, R>(
-  x0: usize, x1: usize, x2: usize, x3: usize, bytes: usize, scales: usize, minima: usize, scaled: usize, codes: usize, stride: usize, side: usize,
-  constants: usize,
-): void {
-  const padded = (bytes + 63) & -64, y0 = scaled, y1 = y0 + padded, y2 = y1 + padded, y3 = y2 + padded, none = f32x4.splat(0);
+@inline function fold<P, R>(x: usize, columns: i32, scales: usize, minima: usize, factor: f32, y: usize, codes: usize, scratch: usize): void {
+  const none = f32x4.splat(0), bytes = <usize>(columns >> 2) * (16 * rowsOf<R>()), half = middle(scratch), magnitude = magnitudeBits(scratch);
   let k0 = none, k1 = none, k2 = none, k3 = none, z0 = none, z1 = none, z2 = none, z3 = none;
-  for (let i: usize = 0; i < bytes; i += 16) {
-    const s = scales4(scales + (i >> 1), constants), m = minima4(minima + (i >> 1), constants);
-    let x = v128.load(x0 + i), y = f32x4.mul(x, s);
-    v128.store(y0 + i, y); k0 = peak4(k0, y, constants); z0 = f32x4.add(z0, f32x4.mul(x, m));
+  let to = y;
+  for (const end = y + bytes; to < end; to += 16 * rowsOf<R>(), x += 16 * rowsOf<R>(), scales += 8, minima += 8) {
+    const s = scales4(scales, scratch), m = f32x4.add(f32x4.mul(s, half), minima4(minima, scratch));
+    let v = v128.load(x), u = f32x4.mul(v, s);
+    v128.store(to, u); z0 = f32x4.add(z0, f32x4.mul(v, m)); k0 = peak4(k0, u, magnitude);
     if (rowsOf<R>() > 1) {
-      x = v128.load(x1 + i); y = f32x4.mul(x, s);
-      v128.store(y1 + i, y); k1 = peak4(k1, y, constants); z1 = f32x4.add(z1, f32x4.mul(x, m));
+      v = v128.load(x, 16); u = f32x4.mul(v, s);
+      v128.store(to, u, 16); z1 = f32x4.add(z1, f32x4.mul(v, m)); k1 = peak4(k1, u, magnitude);
     }
     if (rowsOf<R>() > 2) {
-      x = v128.load(x2 + i); y = f32x4.mul(x, s);
-      v128.store(y2 + i, y); k2 = peak4(k2, y, constants); z2 = f32x4.add(z2, f32x4.mul(x, m));
+      v = v128.load(x, 32); u = f32x4.mul(v, s);
+      v128.store(to, u, 32); z2 = f32x4.add(z2, f32x4.mul(v, m)); k2 = peak4(k2, u, magnitude);
     }
     if (rowsOf<R>() > 3) {
-      x = v128.load(x3 + i); y = f32x4.mul(x, s);
-      v128.store(y3 + i, y); k3 = peak4(k3, y, constants); z3 = f32x4.add(z3, f32x4.mul(x, m));
+      v = v128.load(x, 48); u = f32x4.mul(v, s);
+      v128.store(to, u, 48); z3 = f32x4.add(z3, f32x4.mul(v, m)); k3 = peak4(k3, u, magnitude);
     }
   }
-  putSide(side, k0, z0);
-  if (rowsOf<R>() > 1) putSide(side + 8, k1, z1);
-  if (rowsOf<R>() > 2) putSide(side + 16, k2, z2);
-  if (rowsOf<R>() > 3) putSide(side + 24, k3, z3);
-  for (let r: usize = 0; r < <usize>rowsOf<R>(); r++) {
-    const y = scaled + r * padded;
-    for (let i = bytes; i < padded; i += 16) v128.store(y + i, none);
-    quantise<P>(y, padded, codes + r * stride, side + 8 * r, constants);
+  const peaks = largest4(k0, k1, k2, k3), limit = f32x4.splat(LIMIT), inverse = inverses4(peaks, limit), scale = codeScales4(peaks, limit);
+  const exact = sums4(z0, z1, z2, z3), bias = round(scratch);
+  const i0 = spread<N0>(inverse), i1 = spread<N4>(inverse), i2 = spread<N8>(inverse), i3 = spread<N12>(inverse);
+  k0 = none; k1 = none; k2 = none; k3 = none;
+  for (let end = to; y < end; y += 64 * rowsOf<R>(), codes += rowStep<P>() * rowsOf<R>()) {
+    k0 = i16x8.add(k0, codes16<P, R, N0>(y, i0, bias, codes));
+    if (rowsOf<R>() > 1) k1 = i16x8.add(k1, codes16<P, R, N4>(y, i1, bias, codes));
+    if (rowsOf<R>() > 2) k2 = i16x8.add(k2, codes16<P, R, N8>(y, i2, bias, codes));
+    if (rowsOf<R>() > 3) k3 = i16x8.add(k3, codes16<P, R, N12>(y, i3, bias, codes));
+  }
+  const one = ones(scratch), times = f32x4.splat(factor);
+  const coded = f32x4.convert_i32x4_s(totals4(i32x4.dot_i16x8_s(k0, one), i32x4.dot_i16x8_s(k1, one), i32x4.dot_i16x8_s(k2, one), i32x4.dot_i16x8_s(k3, one)));
+  keep<R>(codeOffsets(scratch), f32x4.mul(f32x4.sub(exact, f32x4.mul(f32x4.mul(scale, coded), half)), times));
+  keep<R>(codeScales(scratch), f32x4.mul(scale, times));
+}
+
+/** Rows x by a matrix [count][columns] whose rows come in groups with scales and minima [groups][side / 2] of their own. */
+function product<P, R>(
+  x: usize, columns: i32, scales: usize, side: usize, minima: usize, w: usize, across: usize, count: i32, group: i32, factor: f32, out: usize,
+  decays: usize, y: usize, codes: usize, scratch: usize,
+): void {
+  for (; count > 0; count -= group, scales += side, minima += side) {
+    const rows = min(group, count);
+    fold<P, R>(x, columns, scales, minima, factor, y, codes, scratch);
+    tile<P, R>(w, across, columns, rows, codes, out, decays, scratch);
+    w += <usize>(rows >> 3) * across; out += <usize>(rows >> 2) * (16 * rowsOf<R>());
   }
 }
 
-/** R rows from `row` on over all pages. Scratch: constants, scores [4][PAGE], side data [4], decays [4], scaled vectors [4], codes [4]. */
+/** R rows from `row` on over all pages. Scratch: constants, queries, results, scores, scaled vectors, codes. */
 function block<P, R>(
   q: usize, qStride: i32, row: i32, group: i32, headDim: i32, scale: f32,
   page: usize, pages: i32, pageBytes: i32, keyGroup: i32, valueGroup: i32, out: usize, state: usize, fresh: bool, scratch: usize,
 ): void {
-  const width = <usize>headDim, bytes = width << 2, depth = (headDim + 15) & -16;
-  const p0 = scratch + CONSTANTS, p1 = p0 + 4 * PAGE, p2 = p1 + 4 * PAGE, p3 = p2 + 4 * PAGE;
-  const side = p3 + 4 * PAGE, decays = side + 32, scaled = decays + 16, codes = scaled + <usize>(16 * max(PAGE, depth));
-  const q0 = queryAt(q, qStride, group, headDim, row), q1 = rowsOf<R>() > 1 ? queryAt(q, qStride, group, headDim, row + 1) : 0;
-  const q2 = rowsOf<R>() > 2 ? queryAt(q, qStride, group, headDim, row + 2) : 0, q3 = rowsOf<R>() > 3 ? queryAt(q, qStride, group, headDim, row + 3) : 0;
-  const queryStride = <usize>(depth >> 4) * byteStep<P>(), weightStride = <usize>(PAGE / 16) * byteStep<P>();
-  const keySide = 2 * width * <usize>(PAGE / keyGroup), valueSide = <usize>(2 * PAGE * ((headDim + valueGroup - 1) / valueGroup));
-  for (let p = 0; p < pages; p++, page += <usize>pageBytes) {
-    const values = page + <usize>(depth * (PAGE / 2)), keyScales = values + width * (PAGE / 2), valueScales = keyScales + 2 * keySide;
-    const first = fresh && p == 0;
-    for (let t = 0, s = keyScales; t < PAGE; t += keyGroup, s += 2 * width) {
-      fold<P, R>(q0, q1, q2, q3, bytes, s, s + keySide, scaled, codes, queryStride, side, scratch);
-      tile<P, R>(page + <usize>(t * (depth >> 1)), depth, keyGroup, codes, queryStride, side, p0 + (<usize>t << 2), 4 * PAGE, decays, true, nibbles(scratch));
-    }
-    for (let r: usize = 0; r < <usize>rowsOf<R>(); r++) {
-      store<f32>(decays + 4 * r, softmax(p0 + 4 * PAGE * r, PAGE, scale, state + 8 * r, first, scratch));
-    }
-    for (let c = 0, s = valueScales; c < headDim; c += valueGroup, s += 2 * PAGE) {
-      const from = <usize>c, count = min(valueGroup, headDim - c);
-      fold<P, R>(p0, p1, p2, p3, 4 * PAGE, s, s + valueSide, scaled, codes, weightStride, side, scratch);
-      tile<P, R>(values + from * (PAGE / 2), PAGE, count, codes, weightStride, side, out + (from << 2), bytes, decays, first, nibbles(scratch));
-    }
+  const width = <usize>headDim, bytes = width << 2, depth = (headDim + STEP - 1) & -STEP, pitch = 16 * rowsOf<R>();
+  const queries = scratch + CONSTANTS, results = queries + <usize>depth * 16, scores = results + <usize>depth * 16;
+  const scaled = scores + 16 * PAGE, codes = scaled + <usize>(16 * max(PAGE, depth)), across = <usize>((headDim + 15) & -16) << 2;
+  for (let r: usize = 0; r < rowsOf<R>(); r++) {
+    interleave(queryAt(q, qStride, group, headDim, row + <i32>r), queries + 16 * r, pitch, bytes, <usize>depth << 2);
+    interleave(out + r * bytes, results + 16 * r, pitch, fresh ? 0 : bytes, bytes);
   }
+  memory.fill(scores, 0, 16 * PAGE);
+  openState(state, rowsOf<R>(), fresh, scratch);
+  const keySide = 2 * width, keyScaleBytes = keySide * <usize>(PAGE / keyGroup);
+  const valueScaleBytes = <usize>(2 * PAGE * ((headDim + valueGroup - 1) / valueGroup)), factor = softmaxScale(scale);
+  for (; pages > 0; pages--, page += <usize>pageBytes) {
+    const values = page + across * (PAGE / 8), keyScales = values + width * (PAGE / 2), valueScales = keyScales + 2 * keyScaleBytes;
+    product<P, R>(
+      queries, depth, keyScales, keySide, keyScales + keyScaleBytes, page, across, PAGE, keyGroup, factor, scores, noDecays(scratch), scaled, codes, scratch,
+    );
+    softmax<R>(scores, PAGE / 4, scratch);
+    product<P, R>(
+      scores, PAGE, valueScales, 2 * PAGE, valueScales + valueScaleBytes, values, 4 * PAGE, headDim, valueGroup, 1, results,
+      decays(scratch), scaled, codes, scratch,
+    );
+  }
+  for (let r: usize = 0; r < rowsOf<R>(); r++) separate(results + 16 * r, out + r * bytes, pitch, bytes);
+  closeState(state, rowsOf<R>(), scratch);
 }
 
 /** `scratch` is a multiple of 16. */

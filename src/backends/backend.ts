@@ -115,11 +115,13 @@ export function gemmScratchBytes(channels: number, segments: number): number {
 }
 
 /**
- * Bytes of the scratch of attention over pages, in blocks of 4 queries: constants; scores f32 [4, PAGE]; vectors f32 [4, n] and codes i16 [4, n],
- * with n the longer of a head and a page; per query a scale, an offset and a decay.
+ * Bytes of the scratch of attention over pages, in blocks of 4 queries: constants and states; queries, results and scores f32 [4, n], with n a head,
+ * a head and a page; scaled vectors f32 [4, m] and codes i16 [4, m], with m the longer of a head and a page.
  */
-export const attentionScratch = (headDim: number): number =>
-  272 + 4 * 64 * 4 + 24 * Math.max(64, Math.ceil(headDim / 16) * 16) + 48;
+export const attentionScratch = (headDim: number): number => {
+  const depth = Math.ceil(headDim / 32) * 32;
+  return 704 + 16 * (2 * depth + 64) + 24 * Math.max(64, depth);
+};
 
 export interface Backend {
   /** `reference` or `wasm`. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { attentionScratch, type Kernels, type LinearMemory } from '../../src/backends/backend.ts';
-import { expF32 } from '../../src/core/numeric.ts';
+import { exp2F32, softmaxScale } from '../../src/backends/reference/online-softmax.ts';
 import { PAGE } from '../../src/formats/descriptor.ts';
 import { kvHeadBytes } from '../../src/formats/kv-layout.ts';
 import { KV4, KV8, KV32, type KvFormat } from '../../src/formats/number-format.ts';
@@ -129,7 +129,7 @@ const sum = (length: number, term: (i: number) => number): number => Array.from(
 const TOLERANCE = { 4: 0.02, 8: 2e-4, 32: 1e-5 } as const;
 
 describe('attentionF32()', () => {
-  it('weighs tokens by exactly expF32(score - maximum)', () => {
+  it('weighs tokens by exactly exp2F32(score - maximum)', () => {
     const headDim = PAGE;
     const { memory, kernels } = pair(BYTES).wasm;
     const { f32 } = memory;
@@ -140,7 +140,7 @@ describe('attentionF32()', () => {
     for (let round = 0; round < 300; round++) {
       for (let t = 0; t < PAGE; t++) f32[keys + t] = t === 0 ? 40 : 40 - random() * 90;
       kernels.attentionF32(Q, headDim, 1, 1, headDim, 1, PAGES, 1, 0, PAGE, OUT, STATE, 1, SCRATCH);
-      const want = Array.from({ length: PAGE }, (_, t) => expF32(Math.fround(f32[keys + t]! - 40)));
+      const want = Array.from({ length: PAGE }, (_, t) => exp2F32(Math.fround(Math.fround(f32[keys + t]! * softmaxScale(1)) - Math.fround(40 * softmaxScale(1)))));
       expect([...f32.subarray(OUT / 4, OUT / 4 + PAGE)]).toEqual(want);
     }
   });

@@ -1,7 +1,6 @@
-import { expF32 } from '../../core/numeric.ts';
 import { PAGE } from '../../formats/descriptor.ts';
 import type { LinearMemory } from '../backend.ts';
-import { onlineSoftmax } from './online-softmax.ts';
+import { exp2F32, onlineSoftmax, softmaxScale } from './online-softmax.ts';
 
 const f = Math.fround;
 
@@ -24,7 +23,7 @@ export function eachQueryAndPage(
 /**
  * Over each page, with p and a of `onlineSoftmax`:
  *
- *   score[t] = sum over c, ascending from 0, of q[c] * keys[c][t]
+ *   s[t]     = (sum over c, ascending from 0, of q[c] * keys[c][t]) * `softmaxScale`
  *   o[c]     = o[c] * a + (sum over t, ascending from 0, of p[t] * values[t][c])
  *
  * The first page with `fresh` replaces o by 0 unread. Nothing depends on tokens that a query does not see.
@@ -34,6 +33,7 @@ export function attentionF32(
   page: number, pages: number, pageBytes: number, visible: number, out: number, state: number, fresh: number, _scratch: number,
 ): void {
   const { f32 } = memory;
+  const factor = softmaxScale(scale);
   const p = new Float32Array(PAGE);
   eachQueryAndPage(q, qStride, tokens, group, headDim, page, pages, pageBytes, visible, out, state, fresh, (from, to, sums, at, count, first) => {
     const keys = at >>> 2;
@@ -41,18 +41,18 @@ export function attentionF32(
     for (let t = 0; t < count; t++) {
       let dot = 0;
       for (let c = 0; c < headDim; c++) dot = f(dot + f(f32[from + c]! * f32[keys + c * PAGE + t]!));
-      p[t] = dot;
+      p[t] = f(dot * factor);
     }
-    const decay = onlineSoftmax(f32, p, count, f(scale), sums, first);
+    const decay = onlineSoftmax(f32, p, count, sums, first);
     for (let c = 0; c < headDim; c++) {
       let acc = 0;
       for (let t = 0; t < count; t++) acc = f(acc + f(p[t]! * f32[values + t * headDim + c]!));
-      f32[to + c] = first ? acc : f(f(f32[to + c]! * decay) + acc);
+      f32[to + c] = f(f((first ? 0 : f32[to + c]!) * decay) + acc);
     }
   });
 }
 
-/** m' = max(m, M), a = e^(m - m'), b = e^(M - m'): l = l * a + L * b, o = o * a + O * b, for the part's M, L and O. */
+/** m' = max(m, M), a = 2^(m - m'), b = 2^(M - m'): l = l * a + L * b, o = o * a + O * b, for the part's M, L and O. */
 export function attentionMerge(
   memory: LinearMemory, out: number, state: number, part: number, partState: number, rows: number, headDim: number,
 ): void {
@@ -62,8 +62,8 @@ export function attentionMerge(
     const other = (partState >>> 2) + 2 * row;
     const [m, n] = [f32[own]!, f32[other]!];
     const peak = m < n ? n : m;
-    const a = expF32(f(m - peak));
-    const b = expF32(f(n - peak));
+    const a = exp2F32(f(m - peak));
+    const b = exp2F32(f(n - peak));
     const join = (x: number, y: number): number => f(f(x * a) + f(y * b));
     f32[own] = peak;
     f32[own + 1] = join(f32[own + 1]!, f32[other + 1]!);
