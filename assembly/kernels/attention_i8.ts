@@ -1,5 +1,5 @@
 import { PAGE } from '../../src/formats/descriptor';
-import { N0, N12, N4, N8 } from '../lib/literal';
+import { N0, N4, N8 } from '../lib/literal';
 import { code4, codeScales4, inverses4 } from '../lib/quantise_vector';
 import { largest4, spread } from '../lib/reduce';
 import {
@@ -37,29 +37,26 @@ const LIMIT: f32 = 16383;
  */
 function quantise<R, M>(x: usize, columns: i32, scales: usize, factor: f32, codes: usize, rowScales: usize, scratch: usize): void {
   const none = f32x4.splat(0), end = x + <usize>(columns >> 2) * (16 * rowsOf<R>());
-  let k0 = none, k1 = none, k2 = none, k3 = none;
+  let k0 = none, k1 = none, k2 = none;
   for (let i = x; i < end; i += 16 * rowsOf<R>(), scales += 16) {
     if (offsetof<M>()) {
       const s = v128.load(scales);
       k0 = scaled<N0>(i, s, k0, scratch);
       if (rowsOf<R>() > 1) k1 = scaled<N4>(i, s, k1, scratch);
       if (rowsOf<R>() > 2) k2 = scaled<N8>(i, s, k2, scratch);
-      if (rowsOf<R>() > 3) k3 = scaled<N12>(i, s, k3, scratch);
     } else {
       k0 = peak4<N0>(i, k0, scratch);
       if (rowsOf<R>() > 1) k1 = peak4<N4>(i, k1, scratch);
       if (rowsOf<R>() > 2) k2 = peak4<N8>(i, k2, scratch);
-      if (rowsOf<R>() > 3) k3 = peak4<N12>(i, k3, scratch);
     }
   }
-  const peaks = largest4(k0, k1, k2, k3), limit = f32x4.splat(LIMIT), inverse = inverses4(peaks, limit), bias = round(scratch);
+  const peaks = largest4(k0, k1, k2, none), limit = f32x4.splat(LIMIT), inverse = inverses4(peaks, limit), bias = round(scratch);
   keep<R>(rowScales, f32x4.mul(codeScales4(peaks, limit), f32x4.splat(factor)));
-  const i0 = spread<N0>(inverse), i1 = spread<N4>(inverse), i2 = spread<N8>(inverse), i3 = spread<N12>(inverse);
+  const i0 = spread<N0>(inverse), i1 = spread<N4>(inverse), i2 = spread<N8>(inverse);
   for (; x < end; x += 32 * rowsOf<R>(), codes += 16 * rowsOf<R>()) {
     codes8<R, N0>(x, i0, bias, codes);
     if (rowsOf<R>() > 1) codes8<R, N4>(x, i1, bias, codes);
     if (rowsOf<R>() > 2) codes8<R, N8>(x, i2, bias, codes);
-    if (rowsOf<R>() > 3) codes8<R, N12>(x, i3, bias, codes);
   }
 }
 
@@ -91,34 +88,29 @@ function tile<R, M>(
 ): void {
   const none = i32x4.splat(0);
   for (const last = out + <usize>(count >> 2) * (16 * rowsOf<R>()); out < last; w += 2 * across, scales += 32, out += 32 * rowsOf<R>()) {
-    let p0 = none, p1 = none, p2 = none, p3 = none, q0 = none, q1 = none, q2 = none, q3 = none;
+    let p0 = none, p1 = none, p2 = none, q0 = none, q1 = none, q2 = none;
     for (let v = w, u = w + across, a = codes, end = w + <usize>(columns << 2); v < end; v += 32, u += 32, a += 16 * rowsOf<R>()) {
       let l: v128, h: v128, s: v128;
       l = v128.load_ext<i8>(v, 0); h = v128.load_ext<i8>(u, 0);
       s = v128.load32_splat(a, 0); p0 = dot(p0, l, s); q0 = dot(q0, h, s);
       if (rowsOf<R>() > 1) { s = v128.load32_splat(a, 16); p1 = dot(p1, l, s); q1 = dot(q1, h, s); }
       if (rowsOf<R>() > 2) { s = v128.load32_splat(a, 32); p2 = dot(p2, l, s); q2 = dot(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = v128.load32_splat(a, 48); p3 = dot(p3, l, s); q3 = dot(q3, h, s); }
       l = v128.load_ext<i8>(v, 8); h = v128.load_ext<i8>(u, 8);
       s = v128.load32_splat(a, 4); p0 = dot(p0, l, s); q0 = dot(q0, h, s);
       if (rowsOf<R>() > 1) { s = v128.load32_splat(a, 20); p1 = dot(p1, l, s); q1 = dot(q1, h, s); }
       if (rowsOf<R>() > 2) { s = v128.load32_splat(a, 36); p2 = dot(p2, l, s); q2 = dot(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = v128.load32_splat(a, 52); p3 = dot(p3, l, s); q3 = dot(q3, h, s); }
       l = v128.load_ext<i8>(v, 16); h = v128.load_ext<i8>(u, 16);
       s = v128.load32_splat(a, 8); p0 = dot(p0, l, s); q0 = dot(q0, h, s);
       if (rowsOf<R>() > 1) { s = v128.load32_splat(a, 24); p1 = dot(p1, l, s); q1 = dot(q1, h, s); }
       if (rowsOf<R>() > 2) { s = v128.load32_splat(a, 40); p2 = dot(p2, l, s); q2 = dot(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = v128.load32_splat(a, 56); p3 = dot(p3, l, s); q3 = dot(q3, h, s); }
       l = v128.load_ext<i8>(v, 24); h = v128.load_ext<i8>(u, 24);
       s = v128.load32_splat(a, 12); p0 = dot(p0, l, s); q0 = dot(q0, h, s);
       if (rowsOf<R>() > 1) { s = v128.load32_splat(a, 28); p1 = dot(p1, l, s); q1 = dot(q1, h, s); }
       if (rowsOf<R>() > 2) { s = v128.load32_splat(a, 44); p2 = dot(p2, l, s); q2 = dot(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = v128.load32_splat(a, 60); p3 = dot(p3, l, s); q3 = dot(q3, h, s); }
     }
     put<R, N0, M>(p0, q0, rowScales, scales, out, scratch);
     if (rowsOf<R>() > 1) put<R, N4, M>(p1, q1, rowScales, scales, out, scratch);
     if (rowsOf<R>() > 2) put<R, N8, M>(p2, q2, rowScales, scales, out, scratch);
-    if (rowsOf<R>() > 3) put<R, N12, M>(p3, q3, rowScales, scales, out, scratch);
   }
 }
 
@@ -151,14 +143,13 @@ export function attention_f32_i8h_f32_simd128(
   q: usize, qStride: i32, tokens: i32, group: i32, headDim: i32, scale: f32,
   page: usize, pages: i32, pageBytes: i32, visible: i32, out: usize, state: usize, fresh: i32, scratch: usize,
 ): void {
-  const first = fresh != 0, step = 16 * <usize>headDim;
+  const first = fresh != 0, step = 12 * <usize>headDim;
   writeConstants(scratch);
   let row = 0;
-  for (const last = tokens * group - 4; row <= last; row += 4, out += step, state += 32) {
-    block<N12>(q, qStride, row, group, headDim, scale, page, pages, pageBytes, visible, out, state, first, scratch);
+  for (const last = tokens * group - 3; row <= last; row += 3, out += step, state += 24) {
+    block<N8>(q, qStride, row, group, headDim, scale, page, pages, pageBytes, visible, out, state, first, scratch);
   }
   const rest = tokens * group - row;
-  if (rest == 3) block<N8>(q, qStride, row, group, headDim, scale, page, pages, pageBytes, visible, out, state, first, scratch);
   if (rest == 2) block<N4>(q, qStride, row, group, headDim, scale, page, pages, pageBytes, visible, out, state, first, scratch);
   if (rest == 1) block<N0>(q, qStride, row, group, headDim, scale, page, pages, pageBytes, visible, out, state, first, scratch);
 }

@@ -1,5 +1,5 @@
 import { LEAST, POWER1, POWER2, POWER3, POWER4, POWER5, ROUND, exp2Of } from '../lib/exp2';
-import { N0, N12, N4, N8 } from '../lib/literal';
+import { N0, N4, N8 } from '../lib/literal';
 import { highest4, spread, sums4 } from '../lib/reduce';
 
 /*
@@ -7,7 +7,7 @@ import { highest4, spread, sums4 } from '../lib/reduce';
  * interleaved by vectors of 4: [n / 4][R][4], so that one pointer serves all. What a block knows of its rows are lanes of vectors.
  */
 
-/** Rows of a block, of which the type parameter R is the number less one: N0, N4, N8 or N12. */
+/** Rows of a block, of which the type parameter R is the number less one: N0, N4 or N8. */
 @inline export function rowsOf<R>(): usize { return offsetof<R>() / 4 + 1; }
 
 /** Address of row `row` of the queries: heads consecutive in a token's row, which are `qStride` f32 apart. */
@@ -45,7 +45,6 @@ export const CONSTANTS: usize = 640;
   v128.store(to, spread<N0>(x));
   if (rowsOf<R>() > 1) v128.store(to, spread<N4>(x), 16);
   if (rowsOf<R>() > 2) v128.store(to, spread<N8>(x), 32);
-  if (rowsOf<R>() > 3) v128.store(to, spread<N12>(x), 48);
 }
 
 export function writeConstants(scratch: usize): void {
@@ -97,21 +96,20 @@ export function separate(from: usize, to: usize, pitch: usize, bytes: usize): vo
 /** Scores [vectors][R][4] to weights in place, maxima and sums onward, and the decays: `onlineSoftmax` of src/backends/reference/online-softmax.ts. */
 export function softmax<R>(scores: usize, vectors: i32, scratch: usize): void {
   const pitch = 16 * rowsOf<R>(), end = scores + <usize>vectors * pitch, before = v128.load(maxima(scratch)), shift = shifts(scratch);
-  let a = f32x4.splat(f32.NEGATIVE_INFINITY), b = a, c = a, d = a;
+  let a = f32x4.splat(f32.NEGATIVE_INFINITY), b = a, c = a;
   for (let p = scores; p < end; p += pitch) {
     a = f32x4.pmax(a, v128.load(p));
     if (rowsOf<R>() > 1) b = f32x4.pmax(b, v128.load(p, 16));
     if (rowsOf<R>() > 2) c = f32x4.pmax(c, v128.load(p, 32));
-    if (rowsOf<R>() > 3) d = f32x4.pmax(d, v128.load(p, 48));
   }
-  const peak = f32x4.pmax(before, highest4(a, b, c, d));
+  const peak = f32x4.pmax(before, highest4(a, b, c, before));
   v128.store(maxima(scratch), peak);
   keep<R>(shift, peak);
   const bias = round(scratch), least = v128.load(scratch, 16), c5 = v128.load(scratch, 32), c4 = v128.load(scratch, 48);
   const c3 = v128.load(scratch, 64), c2 = v128.load(scratch, 80), c1 = v128.load(scratch, 96), one = v128.load(scratch, 112);
   const decay = exp2Of(f32x4.sub(before, peak), bias, least, c5, c4, c3, c2, c1, one);
   keep<R>(decays(scratch), decay);
-  a = f32x4.splat(0); b = a; c = a; d = a;
+  a = f32x4.splat(0); b = a; c = a;
   for (let p = scores; p < end; p += pitch) {
     let e = exp2Of(f32x4.sub(v128.load(p), v128.load(shift)), bias, least, c5, c4, c3, c2, c1, one);
     v128.store(p, e);
@@ -126,11 +124,6 @@ export function softmax<R>(scores: usize, vectors: i32, scratch: usize): void {
       v128.store(p, e, 32);
       c = f32x4.add(c, e);
     }
-    if (rowsOf<R>() > 3) {
-      e = exp2Of(f32x4.sub(v128.load(p, 48), v128.load(shift, 48)), bias, least, c5, c4, c3, c2, c1, one);
-      v128.store(p, e, 48);
-      d = f32x4.add(d, e);
-    }
   }
-  v128.store(totals(scratch), f32x4.add(f32x4.mul(v128.load(totals(scratch)), decay), sums4(a, b, c, d)));
+  v128.store(totals(scratch), f32x4.add(f32x4.mul(v128.load(totals(scratch)), decay), sums4(a, b, c, f32x4.splat(0))));
 }

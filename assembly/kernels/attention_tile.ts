@@ -43,116 +43,98 @@ export const STEP: i32 = 32;
 ): void {
   const none = i32x4.splat(0), nibble = sizeof<P>() == 1 ? wideNibbles(scratch) : nibbles(scratch), one = ones(scratch);
   for (const last = out + <usize>(count >> 2) * (16 * rowsOf<R>()); out < last; out += 32 * rowsOf<R>(), w += across) {
-    let c0 = none, c1 = none, c2 = none, c3 = none, d0 = none, d1 = none, d2 = none, d3 = none;
-    for (let m = w, a0 = codes, a1 = a0 + rowStep<P>(), a2 = a1 + rowStep<P>(), a3 = a2 + rowStep<P>(), end = w + <usize>(columns << 2); m < end;) {
-      let p0 = c0, p1 = c1, p2 = c2, p3 = c3, q0 = d0, q1 = d1, q2 = d2, q3 = d3;
+    let c0 = none, c1 = none, c2 = none, d0 = none, d1 = none, d2 = none;
+    for (let m = w, a0 = codes, a1 = a0 + rowStep<P>(), a2 = a1 + rowStep<P>(), end = w + <usize>(columns << 2); m < end;) {
+      let p0 = c0, p1 = c1, p2 = c2, q0 = d0, q1 = d1, q2 = d2;
       let v: v128, l: v128, h: v128, s: v128;
       v = v128.load(m, 4 * offsetof<N0>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
       s = v128.load32_splat(a0, offsetof<N0>()); p0 = begin<P>(p0, l, s); q0 = begin<P>(q0, h, s);
       if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N0>()); p1 = begin<P>(p1, l, s); q1 = begin<P>(q1, h, s); }
       if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N0>()); p2 = begin<P>(p2, l, s); q2 = begin<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N0>()); p3 = begin<P>(p3, l, s); q3 = begin<P>(q3, h, s); }
       if (sizeof<P>() == 1) {
         l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
         s = v128.load32_splat(a0, offsetof<N0>() + 16); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
         if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N0>() + 16); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
         if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N0>() + 16); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N0>() + 16); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       }
       v = v128.load(m, 4 * offsetof<N4>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
       s = v128.load32_splat(a0, offsetof<N4>()); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
       if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N4>()); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
       if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N4>()); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N4>()); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       if (sizeof<P>() == 1) {
         l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
         s = v128.load32_splat(a0, offsetof<N4>() + 16); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
         if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N4>() + 16); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
         if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N4>() + 16); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N4>() + 16); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       }
       v = v128.load(m, 4 * offsetof<N8>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
       s = v128.load32_splat(a0, offsetof<N8>()); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
       if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N8>()); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
       if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N8>()); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N8>()); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       if (sizeof<P>() == 1) {
         l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
         s = v128.load32_splat(a0, offsetof<N8>() + 16); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
         if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N8>() + 16); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
         if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N8>() + 16); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N8>() + 16); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       }
       v = v128.load(m, 4 * offsetof<N12>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
       s = v128.load32_splat(a0, offsetof<N12>()); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
       if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N12>()); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
       if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N12>()); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N12>()); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       if (sizeof<P>() == 1) {
         l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
         s = v128.load32_splat(a0, offsetof<N12>() + 16); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
         if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N12>() + 16); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
         if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N12>() + 16); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N12>() + 16); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       }
-      m += 64; a0 += rowStep<P>() * rowsOf<R>(); a1 += rowStep<P>() * rowsOf<R>(); a2 += rowStep<P>() * rowsOf<R>(); a3 += rowStep<P>() * rowsOf<R>();
+      m += 64; a0 += rowStep<P>() * rowsOf<R>(); a1 += rowStep<P>() * rowsOf<R>(); a2 += rowStep<P>() * rowsOf<R>();
       v = v128.load(m, 4 * offsetof<N0>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
       s = v128.load32_splat(a0, offsetof<N0>()); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
       if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N0>()); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
       if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N0>()); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N0>()); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       if (sizeof<P>() == 1) {
         l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
         s = v128.load32_splat(a0, offsetof<N0>() + 16); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
         if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N0>() + 16); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
         if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N0>() + 16); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N0>() + 16); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       }
       v = v128.load(m, 4 * offsetof<N4>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
       s = v128.load32_splat(a0, offsetof<N4>()); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
       if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N4>()); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
       if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N4>()); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N4>()); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       if (sizeof<P>() == 1) {
         l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
         s = v128.load32_splat(a0, offsetof<N4>() + 16); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
         if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N4>() + 16); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
         if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N4>() + 16); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N4>() + 16); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       }
       v = v128.load(m, 4 * offsetof<N8>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
       s = v128.load32_splat(a0, offsetof<N8>()); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
       if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N8>()); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
       if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N8>()); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N8>()); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       if (sizeof<P>() == 1) {
         l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
         s = v128.load32_splat(a0, offsetof<N8>() + 16); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
         if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N8>() + 16); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
         if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N8>() + 16); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N8>() + 16); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       }
       v = v128.load(m, 4 * offsetof<N12>()); l = v128.and(v, nibble); h = v128.and(i16x8.shr_u(v, 4), nibble);
       s = v128.load32_splat(a0, offsetof<N12>()); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
       if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N12>()); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
       if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N12>()); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-      if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N12>()); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       if (sizeof<P>() == 1) {
         l = v128.and(i16x8.shr_u(v, 8), nibble); h = i16x8.shr_u(v, 12);
         s = v128.load32_splat(a0, offsetof<N12>() + 16); p0 = mac<P>(p0, l, s); q0 = mac<P>(q0, h, s);
         if (rowsOf<R>() > 1) { s = v128.load32_splat(a1, offsetof<N12>() + 16); p1 = mac<P>(p1, l, s); q1 = mac<P>(q1, h, s); }
         if (rowsOf<R>() > 2) { s = v128.load32_splat(a2, offsetof<N12>() + 16); p2 = mac<P>(p2, l, s); q2 = mac<P>(q2, h, s); }
-        if (rowsOf<R>() > 3) { s = v128.load32_splat(a3, offsetof<N12>() + 16); p3 = mac<P>(p3, l, s); q3 = mac<P>(q3, h, s); }
       }
-      m += 64; a0 += rowStep<P>() * rowsOf<R>(); a1 += rowStep<P>() * rowsOf<R>(); a2 += rowStep<P>() * rowsOf<R>(); a3 += rowStep<P>() * rowsOf<R>();
+      m += 64; a0 += rowStep<P>() * rowsOf<R>(); a1 += rowStep<P>() * rowsOf<R>(); a2 += rowStep<P>() * rowsOf<R>();
       c0 = moved<P>(c0, p0, one); d0 = moved<P>(d0, q0, one);
       if (rowsOf<R>() > 1) { c1 = moved<P>(c1, p1, one); d1 = moved<P>(d1, q1, one); }
       if (rowsOf<R>() > 2) { c2 = moved<P>(c2, p2, one); d2 = moved<P>(d2, q2, one); }
-      if (rowsOf<R>() > 3) { c3 = moved<P>(c3, p3, one); d3 = moved<P>(d3, q3, one); }
     }
     put<R, N0>(c0, d0, out, decays, scratch);
     if (rowsOf<R>() > 1) put<R, N4>(c1, d1, out, decays, scratch);
     if (rowsOf<R>() > 2) put<R, N8>(c2, d2, out, decays, scratch);
-    if (rowsOf<R>() > 3) put<R, N12>(c3, d3, out, decays, scratch);
   }
 }

@@ -1,5 +1,5 @@
 import { PAGE } from '../../src/formats/descriptor';
-import { N0, N12, N4, N8 } from '../lib/literal';
+import { N0, N4, N8 } from '../lib/literal';
 import { code4, codeScales4, inverses4 } from '../lib/quantise_vector';
 import { largest4, spread, sums4, totals4 } from '../lib/reduce';
 import {
@@ -49,7 +49,7 @@ const LIMIT: f32 = 127;
  */
 @inline function fold<P, R>(x: usize, columns: i32, scales: usize, minima: usize, factor: f32, y: usize, codes: usize, scratch: usize): void {
   const none = f32x4.splat(0), bytes = <usize>(columns >> 2) * (16 * rowsOf<R>()), half = middle(scratch), magnitude = magnitudeBits(scratch);
-  let k0 = none, k1 = none, k2 = none, k3 = none, z0 = none, z1 = none, z2 = none, z3 = none;
+  let k0 = none, k1 = none, k2 = none, z0 = none, z1 = none, z2 = none;
   let to = y;
   for (const end = y + bytes; to < end; to += 16 * rowsOf<R>(), x += 16 * rowsOf<R>(), scales += 8, minima += 8) {
     const s = scales4(scales, scratch), m = f32x4.add(f32x4.mul(s, half), minima4(minima, scratch));
@@ -63,23 +63,18 @@ const LIMIT: f32 = 127;
       v = v128.load(x, 32); u = f32x4.mul(v, s);
       v128.store(to, u, 32); z2 = f32x4.add(z2, f32x4.mul(v, m)); k2 = peak4(k2, u, magnitude);
     }
-    if (rowsOf<R>() > 3) {
-      v = v128.load(x, 48); u = f32x4.mul(v, s);
-      v128.store(to, u, 48); z3 = f32x4.add(z3, f32x4.mul(v, m)); k3 = peak4(k3, u, magnitude);
-    }
   }
-  const peaks = largest4(k0, k1, k2, k3), limit = f32x4.splat(LIMIT), inverse = inverses4(peaks, limit), scale = codeScales4(peaks, limit);
-  const exact = sums4(z0, z1, z2, z3), bias = round(scratch);
-  const i0 = spread<N0>(inverse), i1 = spread<N4>(inverse), i2 = spread<N8>(inverse), i3 = spread<N12>(inverse);
-  k0 = none; k1 = none; k2 = none; k3 = none;
+  const peaks = largest4(k0, k1, k2, none), limit = f32x4.splat(LIMIT), inverse = inverses4(peaks, limit), scale = codeScales4(peaks, limit);
+  const exact = sums4(z0, z1, z2, none), bias = round(scratch);
+  const i0 = spread<N0>(inverse), i1 = spread<N4>(inverse), i2 = spread<N8>(inverse);
+  k0 = none; k1 = none; k2 = none;
   for (let end = to; y < end; y += 64 * rowsOf<R>(), codes += rowStep<P>() * rowsOf<R>()) {
     k0 = i16x8.add(k0, codes16<P, R, N0>(y, i0, bias, codes));
     if (rowsOf<R>() > 1) k1 = i16x8.add(k1, codes16<P, R, N4>(y, i1, bias, codes));
     if (rowsOf<R>() > 2) k2 = i16x8.add(k2, codes16<P, R, N8>(y, i2, bias, codes));
-    if (rowsOf<R>() > 3) k3 = i16x8.add(k3, codes16<P, R, N12>(y, i3, bias, codes));
   }
   const one = ones(scratch), times = f32x4.splat(factor);
-  const coded = f32x4.convert_i32x4_s(totals4(i32x4.dot_i16x8_s(k0, one), i32x4.dot_i16x8_s(k1, one), i32x4.dot_i16x8_s(k2, one), i32x4.dot_i16x8_s(k3, one)));
+  const coded = f32x4.convert_i32x4_s(totals4(i32x4.dot_i16x8_s(k0, one), i32x4.dot_i16x8_s(k1, one), i32x4.dot_i16x8_s(k2, one), none));
   keep<R>(codeOffsets(scratch), f32x4.mul(f32x4.sub(exact, f32x4.mul(f32x4.mul(scale, coded), half)), times));
   keep<R>(codeScales(scratch), f32x4.mul(scale, times));
 }
@@ -133,14 +128,13 @@ function block<P, R>(
   q: usize, qStride: i32, tokens: i32, group: i32, headDim: i32, scale: f32,
   page: usize, pages: i32, pageBytes: i32, keyGroup: i32, valueGroup: i32, out: usize, state: usize, fresh: i32, scratch: usize,
 ): void {
-  const first = fresh != 0, step = 16 * <usize>headDim;
+  const first = fresh != 0, step = 12 * <usize>headDim;
   writeConstants(scratch);
   let row = 0;
-  for (const last = tokens * group - 4; row <= last; row += 4, out += step, state += 32) {
-    block<P, N12>(q, qStride, row, group, headDim, scale, page, pages, pageBytes, keyGroup, valueGroup, out, state, first, scratch);
+  for (const last = tokens * group - 3; row <= last; row += 3, out += step, state += 24) {
+    block<P, N8>(q, qStride, row, group, headDim, scale, page, pages, pageBytes, keyGroup, valueGroup, out, state, first, scratch);
   }
   const rest = tokens * group - row;
-  if (rest == 3) block<P, N8>(q, qStride, row, group, headDim, scale, page, pages, pageBytes, keyGroup, valueGroup, out, state, first, scratch);
   if (rest == 2) block<P, N4>(q, qStride, row, group, headDim, scale, page, pages, pageBytes, keyGroup, valueGroup, out, state, first, scratch);
   if (rest == 1) block<P, N0>(q, qStride, row, group, headDim, scale, page, pages, pageBytes, keyGroup, valueGroup, out, state, first, scratch);
 }
