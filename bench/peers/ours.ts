@@ -26,8 +26,8 @@ export async function oursColdInNode(threads: number): Promise<Figures> {
 }
 
 export async function oursInChromium(threads: number, prompt: number, gen: number): Promise<Figures> {
-  const { rates } = await inChromium({ threads, prompt, gen });
-  return { prefill: rates![0]!, decode: rates![1]! };
+  const { rates, threads: ran } = await inChromium({ threads, prompt, gen });
+  return { prefill: rates![0]!, decode: rates![1]!, threads: ran! };
 }
 
 export async function oursColdInChromium(threads: number): Promise<Figures> {
