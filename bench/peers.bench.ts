@@ -53,7 +53,7 @@ async function play({ test, ours }: Contest, against: readonly Contender[], thre
   for (let round = 0; round < rounds; round++) {
     for (const [contender, list] of pairs) {
       process.stderr.write(`${test}, ${threads} threads, round ${round + 1} of ${rounds}: ${contender.name}\n`);
-      const own = ours && (await attempt('ours', () => ours(threads)));
+      const own = await attempt('ours', () => ours(threads));
       const theirs = await attempt(contender.name, () => contender.run(threads));
       if (theirs) list.push([own, theirs]);
       else pairs.delete(contender);

@@ -27,6 +27,10 @@ export interface PageFigures {
   readonly rates?: readonly number[];
   readonly load_ms?: number;
   readonly first_token_ms?: number;
+  /** Those that ran. */
+  readonly threads?: number;
+  /** SHA-256 of logits. */
+  readonly digest?: string;
 }
 
 /** `VmHWM` of the largest renderer whose command line names the profile's browser, by parent process. */
@@ -51,7 +55,7 @@ function rendererPeak(browser: number): number {
 }
 
 /** Runs bench/browser/page.html in a fresh headless browser with a fresh profile. */
-export async function inChromium(query: Readonly<Record<string, number>>): Promise<PageFigures> {
+export async function inChromium(query: Readonly<Record<string, number | string>>): Promise<PageFigures> {
   const browser = findChromium();
   if (browser === null) throw new Error('Cannot find Chromium: it is not on the PATH, CHROMIUM can name it');
   const server = await servePages();
@@ -59,6 +63,8 @@ export async function inChromium(query: Readonly<Record<string, number>>): Promi
   const search = Object.entries(query).map(([name, value]) => `${name}=${value}`).join('&');
   const child = spawn(browser, [...FLAGS, `--user-data-dir=${profile}`, `${server.origin}/bench/browser/page.html?${search}`], { stdio: 'ignore' });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const kill = (): boolean => child.kill();
+  process.once('exit', kill); // whatever ends this process ends the browser
   let timer: NodeJS.Timeout | undefined;
   try {
     const ended = exited.then(() => Promise.reject(new Error('Chromium ended before the page was done')));
@@ -68,7 +74,8 @@ export async function inChromium(query: Readonly<Record<string, number>>): Promi
     return { ...figures, peak_rss_bytes: rendererPeak(child.pid!) };
   } finally {
     clearTimeout(timer);
-    child.kill();
+    kill();
+    process.off('exit', kill);
     await exited;
     server.close();
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 });

@@ -1,73 +1,9 @@
-// The embedded model in a browser page, by the library's core alone. Posts its figures to /result.
-// Query: threads, and prompt, gen, depth (speed) or cold (time to the first token after the page is ready).
-import { backendOpener } from '../../dist/backends/open.js';
-import { openContainer } from '../../dist/container/read.js';
-import { decoderOf, modelOf } from '../../dist/surfaces/loader.js';
-import { runBench } from '../../dist/surfaces/cli/bench-run.js';
-
-const query = new URLSearchParams(location.search);
-const number = (name) => Number(query.get(name) ?? 0);
-const now = () => performance.now();
-const tokens = (count) => Array.from({ length: count }, (_, i) => (i * 7919 + 13) % 49152);
-
-/** Files below a URL; a read is one range request, streamed into its target. */
-function urlDirectory(base) {
-  const url = (path) => `${base}/${path}`;
-  const head = (path) => fetch(url(path), { method: 'HEAD' });
-  return {
-    name: base,
-    has: async (path) => (await head(path)).ok,
-    async open(path) {
-      const { ok, headers } = await head(path);
-      if (!ok) throw new Error(`Cannot open ${url(path)}`);
-      return {
-        name: url(path),
-        size: Number(headers.get('content-length')),
-        async read(offset, target, signal) {
-          const { body } = await fetch(url(path), { headers: { range: `bytes=${offset}-${offset + target.length - 1}` }, signal });
-          let at = 0;
-          for (const reader = body.getReader(); ;) {
-            const { done, value } = await reader.read();
-            if (done) break;
-            target.set(value, at);
-            at += value.length;
-          }
-          if (at !== target.length) throw new Error(`Cannot read ${url(path)}: ${at} bytes came, needed are ${target.length}`);
-        },
-      };
-    },
-  };
+// Runs tests.js where the query's `where` says: in a worker of its own, as an application would, or on the page's main thread.
+if (new URLSearchParams(location.search).get('where') === 'page') {
+  await import('./tests.js');
+} else {
+  const worker = new Worker(`tests.js${location.search}`, { type: 'module' });
+  worker.addEventListener('error', ({ message }) => {
+    void fetch('/result', { method: 'POST', body: JSON.stringify({ error: message || 'the worker could not be started' }) });
+  });
 }
-
-const compile = (name) => WebAssembly.compileStreaming(fetch(`/dist/wasm/${name}.wasm`));
-
-async function request(context) {
-  const [simd128, relaxed] = await Promise.all([compile('simd128'), compile('relaxed').catch(() => null)]);
-  const open = backendOpener({ modules: { simd128, relaxed }, now });
-  return { open, context, now, threads: number('threads') || 1 };
-}
-
-const image = () => openContainer(urlDirectory('/models/smollm2-135m-instruct'));
-
-async function cold() {
-  const start = now();
-  const model = await modelOf(await image(), await request(2048));
-  const load_ms = now() - start;
-  for await (const piece of model.generate(tokens(32), { maxTokens: 1, temperature: 0 })) void piece;
-  return { load_ms, first_token_ms: now() - start, memory_bytes: model.estimate.total };
-}
-
-async function speed() {
-  const [prompt, gen, depth] = ['prompt', 'gen', 'depth'].map(number);
-  const decoder = await decoderOf(await image(), await request(Math.max(prompt, gen) + depth));
-  const tests = [{ prompt, gen: 0, depth }, { prompt: 0, gen, depth }].filter((test) => test.prompt + test.gen > 0);
-  const rates = [];
-  for (const test of tests) {
-    const samples = await runBench(decoder, test, 1, now, new AbortController().signal);
-    rates.push(((test.prompt + test.gen) * 1e9) / samples[0]);
-  }
-  return { rates, path: decoder.backend.path, memory_bytes: decoder.backend.memory.buffer.byteLength };
-}
-
-const figures = await (number('cold') ? cold() : speed()).catch((error) => ({ error: String(error?.stack ?? error) }));
-await fetch('/result', { method: 'POST', body: JSON.stringify({ agent: navigator.userAgent, isolated: crossOriginIsolated, ...figures }) });

@@ -1,7 +1,7 @@
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { extname, join, normalize, sep } from 'node:path';
+import { extname, join, normalize, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -30,15 +30,25 @@ function fileOf(url: string): { readonly path: string; readonly size: number } |
   return info?.isFile() ? { path: join(root, path), size: info.size } : null;
 }
 
+/** Import maps do not reach workers: packages are named by their files. */
+const linked = (script: string): string => script.replaceAll(
+  /^((?:import|export)\b[^'"();=]*['"])([^'"./][^'"]*)/gm,
+  (_, before: string, name: string) => `${before}/${relative(root, fileURLToPath(import.meta.resolve(name))).replaceAll(sep, '/')}`,
+);
+
 function send(request: IncomingMessage, response: ServerResponse): void {
   const file = fileOf(request.url ?? '/');
   if (!file) {
     response.writeHead(404, HEADERS).end();
     return;
   }
+  const type = TYPES[extname(file.path)] ?? 'application/octet-stream';
+  if (type === 'text/javascript' && request.method === 'GET') {
+    response.writeHead(200, { ...HEADERS, 'Content-Type': type }).end(linked(readFileSync(file.path, 'utf8')));
+    return;
+  }
   const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
   const [start, end] = range ? [Number(range[1]), Math.min(Number(range[2]), file.size - 1)] : [0, file.size - 1];
-  const type = TYPES[extname(file.path)] ?? 'application/octet-stream';
   const part = range ? { 'Content-Range': `bytes ${start}-${end}/${file.size}` } : {};
   response.writeHead(range ? 206 : 200, { ...HEADERS, ...part, 'Content-Type': type, 'Content-Length': end - start + 1 });
   if (request.method === 'HEAD' || file.size === 0) response.end();

@@ -1,6 +1,6 @@
 /** Who is measured against whom, as data: what a run gives, and how to run each side. */
 import { measureBatch, measurePeer, modelAs, type HarnessOptions, type HarnessRow } from './harness.ts';
-import { oursColdInChromium, oursColdInNode, oursInChromium, oursInNode } from './ours.ts';
+import { oursColdInChromium, oursColdInNode, oursInChromium, oursInNode, oursTogether } from './ours.ts';
 
 /** One run's figures by metric; `foreign`: percent of the machine that others used; `threads`: those that ran, if not as asked. */
 export type Figures = Readonly<Partial<Record<Metric | 'foreign' | 'threads', number>>>;
@@ -24,8 +24,7 @@ export interface Contender {
 export interface Contest {
   readonly test: string;
   readonly title: string;
-  /** null: there is nothing of ours to compare with. */
-  readonly ours: ((threads: number) => Promise<Figures>) | null;
+  readonly ours: (threads: number) => Promise<Figures>;
   readonly against: readonly Contender[];
 }
 
@@ -71,7 +70,7 @@ export const CONTESTS: readonly Contest[] = [
   },
   {
     test: 'batch', title: `decode of ${SEQUENCES} sequences together`,
-    ours: null,
+    ours: (threads) => oursTogether(threads, SEQUENCES, BATCH_PROMPT, BATCH_GEN),
     against: [{ peer: 'llama.cpp', name: 'llama.cpp Q4_0', run: async (threads) => ({ batch: await measureBatch(modelAs('Q4_0'), SEQUENCES, BATCH_PROMPT, BATCH_GEN, threads) }) }],
   },
   {

@@ -20,14 +20,21 @@ export async function oursInNode(threads: number, prompt: number, gen: number, d
   return Object.fromEntries([['threads', rows[0]!.n_threads], ...rows.map((row) => [row.n_prompt > 0 ? 'prefill' : 'decode', row.avg_ts])]) as Figures;
 }
 
+/** Tokens per second of `sequences` together, each with `gen` tokens after a prompt of its own: what `llama-batched-bench` counts. */
+export async function oursTogether(threads: number, sequences: number, prompt: number, gen: number): Promise<Figures> {
+  const flags = Object.entries({ threads, counts: sequences, depth: prompt, steps: gen, rounds: 1 }).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const result = JSON.parse(await node('bench/batch.bench.ts', [...flags, '--json'])) as { threads: number; rows: { tokensPerSecond: number }[] };
+  return { threads: result.threads, batch: result.rows[0]!.tokensPerSecond };
+}
+
 export async function oursColdInNode(threads: number): Promise<Figures> {
   const result = JSON.parse(await node('scripts/coldstart.mjs', ['--json', '--runs', '1', '--threads', String(threads)])) as Record<string, number[]>;
   return { first: result['first_token_ms']![0]!, memory: result['peak_rss_bytes']![0]! };
 }
 
 export async function oursInChromium(threads: number, prompt: number, gen: number): Promise<Figures> {
-  const { rates } = await inChromium({ threads, prompt, gen });
-  return { prefill: rates![0]!, decode: rates![1]! };
+  const { rates, threads: ran } = await inChromium({ threads, prompt, gen });
+  return { prefill: rates![0]!, decode: rates![1]!, threads: ran! };
 }
 
 export async function oursColdInChromium(threads: number): Promise<Figures> {

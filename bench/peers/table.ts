@@ -8,7 +8,7 @@ export interface PeerRow {
   readonly metric: Metric;
   readonly threads: number;
   readonly contender: string;
-  /** Empty: there is nothing of ours, or not in every round. */
+  /** Empty where ours did not run in every round. */
   readonly ours: readonly number[];
   readonly theirs: readonly number[];
   /** Threads that ours ran on, where fewer than asked for. */

@@ -65,8 +65,8 @@ export class KvCache {
     if (format.bits === 4 && page !== this.#open && this.#open >= this.#kept) {
       const { layers, kvHeads, headDim } = this.#config;
       for (let layer = 0; layer < layers; layer++) {
-        const [from, to] = [this.#page(layer, this.#open), this.#packed(layer, this.#open)];
-        this.#backend.kernels.kvClose(from, to, kvHeads, headDim, format.keyGroup, format.valueGroup);
+        const from = this.#page(layer, this.#open);
+        this.#backend.kernels.kvClose(from, this.#packed(layer, this.#open), kvHeads, headDim, format.keyGroup, format.valueGroup);
       }
     }
     this.#open = page;

@@ -20,7 +20,7 @@ export const layers: readonly Layer[] = [
   { folder: 'container', may: ['core', 'formats', 'tokenizer', 'models'], packages: ['valibot'] },
   { folder: 'backends', may: ['core', 'formats', 'kernels'] },
   { folder: 'backends/reference', may: ['core', 'formats', 'kernels', 'backends'] },
-  { folder: 'backends/wasm', may: ['core', 'formats', 'kernels', 'backends'], packages: ['@assemblyscript/loader'] },
+  { folder: 'backends/wasm', may: ['core', 'formats', 'kernels', 'backends'] },
   { folder: 'backends/webgpu', may: ['core', 'formats', 'kernels', 'backends'] },
   { folder: 'backends/open.ts', may: ['core', 'kernels', 'backends', 'backends/reference', 'backends/wasm', 'backends/webgpu'] },
   { folder: 'runtime', may: ['core', 'formats', 'models', 'kernels', 'backends'] },

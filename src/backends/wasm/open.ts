@@ -1,4 +1,3 @@
-import { instantiateSync } from '@assemblyscript/loader';
 import { TetradError } from '../../core/errors.ts';
 import type { Isa } from '../../kernels/manifest.ts';
 import { OPS, select } from '../../kernels/select.ts';
@@ -31,10 +30,13 @@ interface WasmHandle {
   readonly memory: WebAssembly.Memory;
 }
 
-/** Kernels over memory that another thread's backend allocated; `handle` is that backend's. */
+/**
+ * Kernels over memory that another thread's backend allocated; `handle` is that backend's. They are the module's exports as they are: a wrapper with rest
+ * arguments, as AssemblyScript's loader makes them, would allocate a list a call, 15 kB a token.
+ */
 export function attachWasm(handle: unknown): Backend {
   const { module, isa, memory } = handle as WasmHandle;
-  const { exports } = instantiateSync<Record<string, unknown>>(module, { env: { memory } });
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const kernels = Object.fromEntries(OPS.map((op) => [op, exports[select(op, isa)]])) as unknown;
   const { buffer } = memory;
   return { name: 'wasm', path: isa, memory: viewsOf(buffer), kernels: kernels as Kernels, handle: buffer instanceof ArrayBuffer ? null : handle };

@@ -1,0 +1,90 @@
+// The embedded model in a browser, by the library's core alone, in a worker or on a page. Posts its figures to /result.
+// Query: threads, and prompt, gen, depth (speed), or cold (time to the first token after the page is ready), or digest (of the logits after so many tokens).
+import { backendOpener, overSharedMemory } from '../../dist/backends/open.js';
+import { sha256 } from '../../dist/container/digest.js';
+import { openContainer } from '../../dist/container/read.js';
+import { webThreads } from '../../dist/surfaces/adapters/web-threads.js';
+import { decoderOf, modelOf, threadsOf } from '../../dist/surfaces/loader.js';
+import { runBench } from '../../dist/surfaces/cli/bench-run.js';
+
+const query = new URLSearchParams(location.search);
+const number = (name) => Number(query.get(name) ?? 0);
+const now = () => performance.now();
+const tokens = (count) => Array.from({ length: count }, (_, i) => (i * 7919 + 13) % 49152);
+
+/** Files below a URL; a read is one range request, streamed into its target. */
+function urlDirectory(base) {
+  const url = (path) => `${base}/${path}`;
+  const head = (path) => fetch(url(path), { method: 'HEAD' });
+  return {
+    name: base,
+    has: async (path) => (await head(path)).ok,
+    async open(path) {
+      const { ok, headers } = await head(path);
+      if (!ok) throw new Error(`Cannot open ${url(path)}`);
+      return {
+        name: url(path),
+        size: Number(headers.get('content-length')),
+        async read(offset, target, signal) {
+          const { body } = await fetch(url(path), { headers: { range: `bytes=${offset}-${offset + target.length - 1}` }, signal });
+          let at = 0;
+          for (const reader = body.getReader(); ;) {
+            const { done, value } = await reader.read();
+            if (done) break;
+            target.set(value, at);
+            at += value.length;
+          }
+          if (at !== target.length) throw new Error(`Cannot read ${url(path)}: ${at} bytes came, needed are ${target.length}`);
+        },
+      };
+    },
+  };
+}
+
+async function compile(name, shared) {
+  const response = fetch(`/dist/wasm/${name}.wasm`);
+  return shared ? WebAssembly.compile(overSharedMemory(new Uint8Array(await (await response).arrayBuffer()))) : WebAssembly.compileStreaming(response);
+}
+
+async function request(context) {
+  const host = webThreads();
+  const threads = threadsOf({ threads: number('threads') || 1 }, host);
+  const shared = threads > 1;
+  const [simd128, relaxed] = await Promise.all([compile('simd128', shared), compile('relaxed', shared).catch(() => null)]);
+  return { open: backendOpener({ modules: { simd128, relaxed, shared }, now }), context, now, threads, host };
+}
+
+const image = () => openContainer(urlDirectory('/models/smollm2-135m-instruct'));
+
+async function cold() {
+  const start = now();
+  const model = await modelOf(await image(), await request(2048));
+  const load_ms = now() - start;
+  for await (const piece of model.generate(tokens(32), { maxTokens: 1, temperature: 0 })) void piece;
+  return { load_ms, first_token_ms: now() - start, memory_bytes: model.estimate.total };
+}
+
+async function speed() {
+  const [prompt, gen, depth] = ['prompt', 'gen', 'depth'].map(number);
+  const decoder = await decoderOf(await image(), await request(Math.max(prompt, gen) + depth));
+  const tests = [{ prompt, gen: 0, depth }, { prompt: 0, gen, depth }].filter((test) => test.prompt + test.gen > 0);
+  const rates = [];
+  for (const test of tests) {
+    const samples = await runBench(decoder, test, 1, now, new AbortController().signal);
+    rates.push(((test.prompt + test.gen) * 1e9) / samples[0]);
+  }
+  return { rates, threads: decoder.threads, memory_bytes: decoder.backend.memory.buffer.byteLength };
+}
+
+async function digest() {
+  const decoder = await decoderOf(await image(), await request(128));
+  const logits = decoder.forward(tokens(number('digest')));
+  const { threads } = decoder;
+  const sum = await sha256(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength));
+  await decoder.dispose();
+  return { threads, digest: sum };
+}
+
+const test = number('cold') ? cold : number('digest') ? digest : speed;
+const figures = await test().catch((error) => ({ error: String(error?.stack ?? error) }));
+await fetch('/result', { method: 'POST', body: JSON.stringify({ agent: navigator.userAgent, ...figures }) });
