@@ -7,7 +7,10 @@ import { blocksOf, packFloatPanels, packPanels, type SegmentCodes } from '../../
 import { bf16Above, packRowScales } from '../../src/formats/row-scales.ts';
 import { unpackFloatPanels, unpackPanels } from '../../src/formats/unpack.ts';
 import { viewsOf } from '../../src/backends/memory.ts';
+import { repackU6 } from '../../src/backends/reference/repack.ts';
 import { codeAt, scaleAndOffset } from '../../src/backends/reference/segment.ts';
+import { SEGMENT_BYTES } from '../../src/formats/descriptor.ts';
+import { writeSegments } from '../../src/kernels/segment.ts';
 
 const BITS = [4, 6, 8] as const;
 const BLOCKS = [32, 64, 128] as const;
@@ -51,13 +54,16 @@ describe('packPanels()', () => {
     });
   }
 
-  it('puts codes where the reference kernel reads them, zero in rows and channels of the padding', () => {
+  it('puts codes where the reference kernel reads them once 6 bits are repacked, zero in rows and channels of the padding', () => {
     for (const bits of BITS) {
       const format: WeightFormat = { bits, block: 32, scale: 'f16', zero: 'min' };
       const source = fill(format, 19, 39);
       const packed = pack(format, source);
-      const memory = viewsOf(new ArrayBuffer(packed.length));
+      const table = Math.ceil(packed.length / 64) * 64;
+      const memory = viewsOf(new ArrayBuffer(table + SEGMENT_BYTES));
       memory.u8.set(packed);
+      writeSegments(memory, table, [{ length: 39, weight: format, act: { bits: 8, block: 32, clip: 1 }, data: 0, rowScales: 0 }]);
+      repackU6(memory, table, 1, 0, 2);
       const header = headerBytes(headerFlags(format));
       for (let row = 0; row < 32; row++) {
         for (let k = 0; k < 48; k++) {
