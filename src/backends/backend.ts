@@ -115,7 +115,7 @@ export function gemmScratchBytes(channels: number, segments: number): number {
 }
 
 /**
- * Bytes of the scratch of attention over pages, in blocks of 4 queries: constants and states; queries, results and scores f32 [4, n], with n a head,
+ * Bytes of the scratch of attention over pages, in blocks of up to 3 queries: constants and states; queries, results and scores f32 [4, n], with n a head,
  * a head and a page; scaled vectors f32 [4, m] and codes i16 [4, m], with m the longer of a head and a page.
  */
 export const attentionScratch = (headDim: number): number => {
