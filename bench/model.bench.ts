@@ -59,23 +59,20 @@ function macsOf({ manifest }: Decoder): readonly [layers: number, output: number
 
 async function measureSpeed(threads: number, kv: 4 | 8 | 32, depths: readonly number[], each: (row: ModelFigure) => void): Promise<void> {
   const heapBefore = heapBytes();
-  const opened = await openEmbedded({ threads, kv, context: Math.max(...depths) + PROMPT });
-  if (!opened) return;
-  if (opened.threads !== threads) process.stderr.write(`Note: ${opened.threads} threads instead of ${threads}\n`);
-  const { decoder } = opened;
+  const onNote = (note: string): void => void process.stderr.write(`Note: ${note}\n`);
+  await using decoder = await openEmbedded({ threads, kv, context: Math.max(...depths) + PROMPT, onNote });
   const path = decoder.backend.path as Isa;
   const [layers, output] = macsOf(decoder);
   const { bytes } = decoder.manifest;
-  const base = { threads: opened.threads, unit: 'tok/s', path } as const;
+  const base = { threads: decoder.threads, unit: 'tok/s', path } as const;
   for (const depth of depths) {
     const at = `KV${kv}${depth ? ` @ d${depth}` : ''}`;
     each({ ...base, name: `pp${PROMPT} ${at}`, samples: speeds(decoder, depth, PROMPT, PAGE), macs: layers + output / PAGE, bytes: bytes / PAGE });
     each({ ...base, name: `tg${GENERATED} ${at}`, samples: speeds(decoder, depth, GENERATED, 1), macs: layers + output, bytes });
   }
-  const fact = { threads: opened.threads, path, unit: 'bytes', macs: 0, bytes: 0 } as const;
+  const fact = { threads: decoder.threads, path, unit: 'bytes', macs: 0, bytes: 0 } as const;
   each({ ...fact, name: `linear memory, KV${kv}, context ${decoder.context}`, samples: [decoder.backend.memory.buffer.byteLength] });
   each({ ...fact, name: `heap of the decoder, KV${kv}`, samples: [Math.max(0, heapBytes() - heapBefore)] });
-  await opened.dispose();
 }
 
 /** Fresh processes, from their start to the first token of a 32-token prompt. */

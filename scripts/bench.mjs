@@ -1,4 +1,4 @@
-// Runs bench/NAME.bench.ts. Usage: npm run bench [-- NAME [ARGS]]    NAME: kernels (default), model, peers, browser, compare.
+// Runs bench/NAME.bench.ts. Usage: npm run bench [-- NAME [ARGS]]    NAME: kernels (default), or what bench/README.md lists.
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -15,8 +15,10 @@ export interface WorkerHandle {
 
 /** How a platform starts threads: adapters give it where memory can be shared. */
 export interface ThreadHost {
-  /** Physical cores, or a guess. */
+  /** Physical cores, or a guess: the default number of threads. */
   readonly cores: number;
+  /** More threads than this share processors: physical cores where they are known, or else all processors. */
+  readonly processors: number;
   /** `Atomics.wait` is allowed on the caller's thread. */
   readonly mayBlock: boolean;
   /** Milliseconds on a steady clock. */
@@ -35,7 +37,7 @@ export class Workers {
     const { threads } = job.options;
     const { config, linears, vectors, bytes } = job.plan;
     const plan = { config, linears, vectors, bytes };
-    const spin = threads <= host.cores;
+    const spin = threads <= host.processors;
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     this.#control = new Control(control, { spin, mayBlock: host.mayBlock, now: host.now });
     this.team = new Rank(this.#control, 0, threads, !spin);

@@ -38,7 +38,7 @@ export function threadsOf({ threads = 'auto', onNote }: MemoryOptions, host: Thr
   }
   if (threads === 1) return 1;
   if (!host) onNote?.(`Running on 1 thread instead of ${threads}: memory cannot be shared here`);
-  else if (threads > host.cores) onNote?.(`Running ${threads} threads on ${host.cores === 1 ? '1 core' : `${host.cores} cores`}`);
+  else if (threads > host.processors) onNote?.(`Running ${threads} threads on ${host.processors === 1 ? '1 core' : `${host.processors} cores`}`);
   return host ? threads : 1;
 }
 

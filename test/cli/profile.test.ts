@@ -28,6 +28,12 @@ describe('profileRows()', () => {
     expect(gemms.map(({ site, calls: count }) => [site, count])).toEqual([['attn.qkv', 2], ['attn.o', 2], ['mlp.gate_up', 2], ['mlp.down', 2], ['output', 1]]);
   });
 
+  it('knows it where threads make several calls of one', () => {
+    const parts = calls.flatMap((call) => (call[0] === 'gemm' ? [call, call, call, call, call] : [call]));
+    const gemms = profileRows(parts, 99, 1).filter(({ op }) => op === 'gemm');
+    expect(gemms.map(({ site, calls: count }) => [site, count])).toEqual([['attn.qkv', 10], ['attn.o', 10], ['mlp.gate_up', 10], ['mlp.down', 10], ['output', 5]]);
+  });
+
   it('ends with the time that no kernel took', () => {
     expect(profileRows(calls, 25, 1).at(-1)).toEqual({ op: 'between kernels', site: '-', calls: 0, ms: 1 });
     expect(profileRows(calls, 20, 1).at(-1)!.ms).toBe(0);

@@ -36,7 +36,7 @@ describe('webThreads()', () => {
     vi.stubGlobal('Worker', FakeWorker);
     vi.stubGlobal('navigator', { hardwareConcurrency: 1 });
     const host = webThreads()!;
-    expect(host.cores).toBe(1);
+    expect([host.cores, host.processors]).toEqual([1, 1]);
     const job = { rank: 1 } as Parameters<typeof host.start>[0];
     const handle = host.start(job);
     const worker = FakeWorker.made[0]!;
@@ -51,7 +51,7 @@ describe('webThreads()', () => {
 });
 
 describe('threadsOf()', () => {
-  const host = { cores: 12, mayBlock: true, now: () => 0, start: () => expect.fail('nothing is to be started') };
+  const host = { cores: 12, processors: 24, mayBlock: true, now: () => 0, start: () => expect.fail('nothing is to be started') };
   const asked = (threads: number | 'auto' | undefined, on: typeof host | null): [number, string[]] => {
     const notes: string[] = [];
     return [threadsOf({ threads, onNote: (note) => notes.push(note) }, on), notes];
@@ -62,7 +62,8 @@ describe('threadsOf()', () => {
   });
 
   it('says when there are fewer cores, and when memory cannot be shared', () => {
-    expect(asked(4, { ...host, cores: 2 })).toEqual([4, ['Running 4 threads on 2 cores']]);
+    expect(asked(4, { ...host, cores: 1, processors: 2 })).toEqual([4, ['Running 4 threads on 2 cores']]);
+    expect(asked(2, { ...host, cores: 1, processors: 2 })).toEqual([2, []]);
     expect(asked(2, null)).toEqual([1, ['Running on 1 thread instead of 2: memory cannot be shared here']]);
     expect([asked('auto', null), asked(1, null)]).toEqual([[1, []], [1, []]]);
   });

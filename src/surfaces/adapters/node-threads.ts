@@ -23,6 +23,9 @@ export const threadsOn = (entry: URL): ThreadHost => ({
   get cores() {
     return physicalCores();
   },
+  get processors() {
+    return physicalCores();
+  },
   mayBlock: true,
   now: () => performance.now(),
   start(workerData: WorkerJob): WorkerHandle {

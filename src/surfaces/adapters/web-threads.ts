@@ -3,8 +3,11 @@ import type { ThreadHost } from '../../runtime/workers.ts';
 /** Web workers; null where the page is not cross-origin isolated, so that no memory can be shared. */
 export function webThreads(): ThreadHost | null {
   if (globalThis.crossOriginIsolated !== true) return null;
+  const processors = navigator.hardwareConcurrency;
   return {
-    cores: Math.max(1, Math.floor(navigator.hardwareConcurrency / 2)),
+    // Half of them may be hyperthreads. Two threads on two processors that are cores lose a sixth of their speed if they take themselves for too many.
+    cores: Math.max(1, Math.floor(processors / 2)),
+    processors,
     mayBlock: !('document' in globalThis),
     now: () => performance.now(),
     start(job) {

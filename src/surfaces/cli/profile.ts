@@ -24,17 +24,22 @@ export interface Profile {
 
 const PRODUCER = /Quant|rmsnorm/;
 
-/** A multiplication's site, from the producer before it and the op after it. */
+/** A multiplication's site, from the producer before it and the op after it; with threads it may be several calls, as parts are claimed. */
 function siteOf(calls: readonly Call[], index: number): string {
-  if (!calls[index]![0].startsWith('gemm')) return '-';
-  const before = calls.slice(Math.max(0, index - 3), index).reverse().find(([op]) => PRODUCER.test(op))?.[0] ?? '';
-  const after = calls[index + 1]?.[0];
+  const multiplies = (at: number): boolean => calls[at]?.[0].startsWith('gemm') === true;
+  if (!multiplies(index)) return '-';
+  let producer = index;
+  while (producer > 0 && !PRODUCER.test(calls[producer]![0])) producer--;
+  const before = calls[producer]![0];
   if (before.startsWith('silu')) return 'mlp.down';
   if (!before.startsWith('rmsnorm')) return 'attn.o';
+  let next = index;
+  while (multiplies(next)) next++;
+  const after = calls[next]?.[0];
   return after === undefined ? 'output' : after.startsWith('silu') ? 'mlp.gate_up' : 'attn.qkv';
 }
 
-/** Sums calls by op and site; the last row is the time between kernels, timers left out. */
+/** Sums calls by op and site; the last row is the time between kernels, waiting for other threads included and timers left out. */
 export function profileRows(calls: readonly Call[], wallMs: number, timerMs: number): ProfileRow[] {
   const rows = new Map<string, { op: string; site: string; calls: number; ms: number }>();
   let kernels = 0;
