@@ -23,8 +23,11 @@ import { tile1x16 } from './gemm_vector';
  * packed codes. More tokens go 2 at a time: up to DIRECT tokens from packed codes, beyond from codes that are unpacked once for all tokens.
  */
 
+/** Most tokens of which each walks the panel for itself: after the first it lies in the first cache. */
+const FEW_U4: i32 = 5;
+const FEW_U6: i32 = 5;
 /** Most tokens for which unpacking 2 at a time is cheaper than storing what was unpacked. */
-const DIRECT: i32 = 4;
+const DIRECT: i32 = 8;
 
 function vectorRun<P, B>(walk: Walk, channels: i32, w: usize, x: usize, scales: usize, factors: usize, reals: usize, tile: usize): void {
   tile1x16<P, B>(walk, channels, w, x, scales, factors, reals, tile);
@@ -158,6 +161,13 @@ function addDots<P>(
   }
 }
 
+/** Brings a panel into the first cache in the order that memory likes: what follows reads its headers first. */
+@inline function touch(from: usize, bytes: usize, sink: usize): void {
+  let seen = i32x4.splat(0);
+  for (const end = from + bytes; from < end; from += 64) seen = v128.or(seen, v128.load(from));
+  v128.store(sink, seen);
+}
+
 /** One segment of panels [firstPanel, lastPanel); `first`, `last`: whether it is the linear's first and last. */
 function runSegment<P>(
   segment: usize, firstPanel: i32, lastPanel: i32, x: usize, xStride: usize, scales: usize, sums: usize, pairs: usize, side: usize, tokens: i32,
@@ -167,7 +177,7 @@ function runSegment<P>(
   const flags = load<i32>(segment, SEG_HEADER), header = headerBytes(flags), twoLevel = (flags & HEADER_TWO_LEVEL) != 0;
   const channels = (length + 15) & -16, begin = <usize>load<u32>(segment, SEG_FIRST_BLOCK) << 2, panelBytes = <usize>load<u32>(segment, SEG_PANEL_BYTES);
   const hasMinimum = (flags & HEADER_MIN) != 0, paired = sizeof<P>() == 1 && bits == 4 && load<i32>(segment, SEG_ACT_BITS) == 4 && tokens >= 4;
-  const direct = tokens == 1 && twoLevel && !(flags & HEADER_INT_ZERO) && channels % SUB == 0 && (bits == 4 || bits == 6 && sizeof<P>() != 1);
+  const direct = twoLevel && !(flags & HEADER_INT_ZERO) && channels % SUB == 0 && (bits == 4 && tokens <= FEW_U4 || bits == 6 && tokens <= FEW_U6 && sizeof<P>() != 1);
   const walk = changetype<Walk>(scratch + WALK);
   walk.block = block;
   walk.packedBlock = header + <usize>(block * bits * 2);
@@ -188,10 +198,14 @@ function runSegment<P>(
   let rows = twoLevel ? <usize>load<u32>(segment, SEG_ROW_SCALES) + (<usize>firstPanel << 6) : 0;
   for (let panel = firstPanel; panel < lastPanel; panel++, w += panelBytes, out += 64) {
     if (direct) {
-      if (bits == 4) vectorU4<P>(walk, channels, w, x, scales, scratch + TILE_A);
-      else if (sizeof<P>() != 1) vectorU6<P>(walk, channels, w, x, scales, scratch + TILE_A);
-      vectorOffsets(walk, channels, w, hasMinimum ? 16 : 0, hasMinimum ? 0 : 1 << (bits - 1), scales, pairs, scratch + TILE_O);
+      for (let t: usize = 0; t < <usize>tokens; t++) {
+        const tile = scratch + (t << 6), y = scales + t * side;
+        if (bits == 4) vectorU4<P>(walk, channels, w, x + t * xStride, y, tile + TILE_A);
+        else if (sizeof<P>() != 1) vectorU6<P>(walk, channels, w, x + t * xStride, y, tile + TILE_A);
+        vectorOffsets(walk, channels, w, hasMinimum ? 16 : 0, hasMinimum ? 0 : 1 << (bits - 1), y, pairs + t * side, tile + TILE_O);
+      }
     } else {
+      touch(w, panelBytes, scratch + TILE_A);
       expandHeaders<P>(walk, channels, w, flags, bits, factors, offsets, reals);
       memory.fill(scratch + TILE_A, 0, <usize>((tokens + 3) & -4) << 6);
       if (paired) addPairs(walk, channels, header, w, x, xStride, scales, side, tokens, factors, reals, starts, maxSubs << 2, scratch);
