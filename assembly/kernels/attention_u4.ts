@@ -2,6 +2,7 @@ import { PAGE } from '../../src/formats/descriptor';
 import { N0, N4, N8 } from '../lib/literal';
 import { code4, codeScales4, inverses4 } from '../lib/quantise_vector';
 import { largest4, spread, sums4, totals4 } from '../lib/reduce';
+import { touch } from '../lib/touch';
 import {
   CONSTANTS, closeState, codeOffsets, codeScales, decays, halfBits, interleave, keep, magnitudeBits, middle, noDecays, ones, openState, queryAt, rebias, round,
   rowsOf, separate, softmax, softmaxScale, writeConstants,
@@ -109,6 +110,7 @@ function block<P, R>(
   const keySide = 2 * width, keyScaleBytes = keySide * <usize>(PAGE / keyGroup);
   const valueScaleBytes = <usize>(2 * PAGE * ((headDim + valueGroup - 1) / valueGroup)), factor = softmaxScale(scale);
   for (; pages > 0; pages--, page += <usize>pageBytes) {
+    if (row == 0) touch(page, <usize>pageBytes, scaled);
     const values = page + across * (PAGE / 8), keyScales = values + width * (PAGE / 2), valueScales = keyScales + 2 * keyScaleBytes;
     product<P, R>(
       queries, depth, keyScales, keySide, keyScales + keyScaleBytes, page, across, PAGE, keyGroup, factor, scores, noDecays(scratch), scaled, codes, scratch,

@@ -1,37 +1,33 @@
 import {
-  GEMM_CHUNK, HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL, SEGMENT_BYTES, SEG_ACT_BITS, SEG_ACT_BLOCK, SEG_DATA, SEG_FIRST_BLOCK, SEG_FROM, SEG_HEADER, SEG_LENGTH,
-  SEG_PANEL_BYTES, SEG_ROW_SCALES, SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
+  GEMM_CHUNK, HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL, SEGMENT_BYTES, SEG_ACT_BITS, SEG_ACT_BLOCK, SEG_DATA, SEG_FIRST_BLOCK, SEG_FROM, SEG_HEADER,
+  SEG_LENGTH, SEG_PANEL_BYTES, SEG_ROW_SCALES, SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
 } from '../../src/formats/descriptor';
 import { actBytes, widen } from '../lib/dot';
 import { DOTS, FACTORS, MASKS, NO_DOTS, PARTS, TILE_A, TILE_O, TILE_Y, WALK } from '../lib/gemm_scratch';
 import { headerBytes } from '../lib/header';
 import { N0, N12, N16, N20, N4, N8 } from '../lib/literal';
+import { touch } from '../lib/touch';
 import { Walk } from '../lib/walk';
 import { vectorOffsets, vectorU4, vectorU6 } from './gemm_direct';
 import { expandHeaders, unitFactors } from './gemm_headers';
 import { codeOffsets, pairedOffsets, pairSums, realOffsets } from './gemm_offsets';
-import { joinRun, startSums, tile4Pairs } from './gemm_pairs';
+import { addPairs, startSums } from './gemm_pairs';
 import { SUB } from './gemm_sub';
 import { tile2x16 } from './gemm_tile';
-import { unpackRun } from './gemm_unpack';
+import { unpack } from './gemm_unpack';
 import { tile1x16 } from './gemm_vector';
 
 /*
  * out[t][row] = (residual ? out[t][row] : 0) + Y, the formulas of src/backends/reference/gemm.ts.
  *
- * Panel by panel of 16 rows, a panel's segments after another: headers to factors and offsets once, then the dots of all tokens. One token reads
- * packed codes. More tokens go 2 at a time: up to DIRECT tokens from packed codes, beyond from codes that are unpacked once for all tokens.
+ * Panel by panel of 16 rows, a panel's segments after another: headers to factors and offsets once, then the dots of all tokens. A few tokens
+ * walk the packed panel one by one. More go 2 at a time: up to DIRECT from packed codes, beyond from codes that are unpacked once for all tokens.
  */
 
 /** Most tokens of which each walks the panel for itself: after the first it lies in the first cache. */
-const FEW_U4: i32 = 5;
-const FEW_U6: i32 = 5;
+const FEW: i32 = 5;
 /** Most tokens for which unpacking 2 at a time is cheaper than storing what was unpacked. */
 const DIRECT: i32 = 8;
-
-function vectorRun<P, B>(walk: Walk, channels: i32, w: usize, x: usize, scales: usize, factors: usize, reals: usize, tile: usize): void {
-  tile1x16<P, B>(walk, channels, w, x, scales, factors, reals, tile);
-}
 
 /** All tokens by 16 rows, over `subs` sub-blocks. A last token without a partner runs beside itself. */
 function tileRun<P, B, T>(
@@ -43,57 +39,6 @@ function tileRun<P, B, T>(
   }
 }
 
-/** Unpacks a run of channels, at most GEMM_CHUNK, from packed blocks, plane after plane of every sub-block; a short last one ends in zeros. */
-function unpack<P>(walk: Walk, channels: i32, bits: i32, header: usize, w: usize, to: usize): void {
-  const perChannel = <usize>bits * 2, subBytes = SUB * 16 * <usize>actBytes<P>();
-  for (let left = channels; left > 0; left -= walk.block) {
-    w += header;
-    for (let span = min(left, walk.block); span > 0; span -= SUB) {
-      const sub = min(span, SUB);
-      for (let plane = 0; plane < walk.planes; plane++, to += subBytes) {
-        if (sub < SUB) memory.fill(to, 0, subBytes);
-        if (bits == 4) unpackRun<P, N4>(w, sub, to, walk.masks);
-        else if (bits == 6) unpackRun<P, N12>(w, sub, to, walk.masks);
-        else unpackRun<P, N8>(w + 16 * plane, sub, to, walk.masks);
-      }
-      w += <usize>sub * perChannel;
-    }
-  }
-}
-
-/** Adds the dots of a u4 segment with 4-bit activations to tile A, two rows a lane (plain path). */
-function addPairs(
-  walk: Walk, length: i32, header: usize, w: usize, x: usize, xStride: usize, scales: usize, side: usize, tokens: i32, factors: usize, reals: usize,
-  starts: usize, startStride: usize, scratch: usize,
-): void {
-  for (let left = length; left > 0; left -= GEMM_CHUNK) {
-    const channels = min(left, GEMM_CHUNK), subs = (channels + SUB - 1) / SUB;
-    let to = scratch + PARTS;
-    for (let rest = channels; rest > 0; rest -= walk.block) {
-      w += header;
-      for (let span = min(rest, walk.block); span > 0; span -= SUB, to += 16 * SUB) {
-        if (span < SUB) memory.fill(to, 0, 16 * SUB);
-        joinRun(w, min(span, SUB), to, walk.masks);
-        w += 8 * <usize>min(span, SUB);
-      }
-    }
-    for (let t = 0; t < tokens; t += 4) {
-      const one = <usize>t, two = <usize>min(t + 1, tokens - 1), three = <usize>min(t + 2, tokens - 1), four = <usize>min(t + 3, tokens - 1);
-      tile4Pairs(
-        walk, subs, scratch + PARTS, x + one * xStride, x + two * xStride, x + three * xStride, x + four * xStride,
-        scales + one * side, scales + two * side, scales + three * side, scales + four * side,
-        starts + one * startStride, starts + two * startStride, starts + three * startStride, starts + four * startStride, factors, reals, scratch + TILE_A + (one << 6), scratch + DOTS,
-      );
-    }
-    const blocks = <usize>((channels + walk.block - 1) / walk.block);
-    x += 2 * <usize>channels;
-    starts += <usize>subs << 2;
-    scales += blocks << 2;
-    factors += <usize>subs * 64;
-    reals += blocks * walk.realStep;
-  }
-}
-
 /** Adds the dots of one segment of a panel to tile A. */
 function addDots<P>(
   walk: Walk, length: i32, bits: i32, header: usize, w: usize, x: usize, xStride: usize, scales: usize, side: usize, tokens: i32, factors: usize,
@@ -101,9 +46,9 @@ function addDots<P>(
 ): void {
   if (tokens == 1 && (sizeof<P>() != 1 || bits != 6)) {
     const tile = scratch + TILE_A;
-    if (bits == 4) vectorRun<P, N4>(walk, length, w, x, scales, factors, reals, tile);
-    else if (bits == 8) vectorRun<P, N8>(walk, length, w, x, scales, factors, reals, tile);
-    else if (sizeof<P>() != 1) vectorRun<P, N12>(walk, length, w, x, scales, factors, reals, tile);
+    if (bits == 4) tile1x16<P, N4>(walk, length, w, x, scales, factors, reals, tile);
+    else if (bits == 8) tile1x16<P, N8>(walk, length, w, x, scales, factors, reals, tile);
+    else if (sizeof<P>() != 1) tile1x16<P, N12>(walk, length, w, x, scales, factors, reals, tile);
     return;
   }
   if (bits == 4 && tokens <= DIRECT && length % SUB == 0) {
@@ -161,13 +106,6 @@ function addDots<P>(
   }
 }
 
-/** Brings a panel into the first cache in the order that memory likes: what follows reads its headers first. */
-@inline function touch(from: usize, bytes: usize, sink: usize): void {
-  let seen = i32x4.splat(0);
-  for (const end = from + bytes; from < end; from += 64) seen = v128.or(seen, v128.load(from));
-  v128.store(sink, seen);
-}
-
 /** One segment of panels [firstPanel, lastPanel); `first`, `last`: whether it is the linear's first and last. */
 function runSegment<P>(
   segment: usize, firstPanel: i32, lastPanel: i32, x: usize, xStride: usize, scales: usize, sums: usize, pairs: usize, side: usize, tokens: i32,
@@ -177,7 +115,8 @@ function runSegment<P>(
   const flags = load<i32>(segment, SEG_HEADER), header = headerBytes(flags), twoLevel = (flags & HEADER_TWO_LEVEL) != 0;
   const channels = (length + 15) & -16, begin = <usize>load<u32>(segment, SEG_FIRST_BLOCK) << 2, panelBytes = <usize>load<u32>(segment, SEG_PANEL_BYTES);
   const hasMinimum = (flags & HEADER_MIN) != 0, paired = sizeof<P>() == 1 && bits == 4 && load<i32>(segment, SEG_ACT_BITS) == 4 && tokens >= 4;
-  const direct = twoLevel && !(flags & HEADER_INT_ZERO) && channels % SUB == 0 && (bits == 4 && tokens <= FEW_U4 || bits == 6 && tokens <= FEW_U6 && sizeof<P>() != 1);
+  const few = tokens <= FEW && (bits == 4 || bits == 6 && sizeof<P>() != 1);
+  const direct = few && twoLevel && !(flags & HEADER_INT_ZERO) && channels % SUB == 0;
   const walk = changetype<Walk>(scratch + WALK);
   walk.block = block;
   walk.packedBlock = header + <usize>(block * bits * 2);

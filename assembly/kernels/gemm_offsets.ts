@@ -14,7 +14,8 @@ export function pairedOffsets(walk: Walk, channels: i32, offsets: usize, y0: usi
   const none = f32x4.splat(0), foldChannels = walk.foldChannels, two = 2 * walk.block, scaleStep = walk.scaleStep;
   let o0 = none, o1 = none, o2 = none, o3 = none, p0 = none, p1 = none, p2 = none, p3 = none;
   for (let left = channels; left > 0; left -= foldChannels) {
-    let s = v128.load32_splat(z0), r = v128.load32_splat(z1), a = v128.load(offsets), b = v128.load(offsets, 16), c = v128.load(offsets, 32), d = v128.load(offsets, 48);
+    let s = v128.load32_splat(z0), r = v128.load32_splat(z1);
+    let a = v128.load(offsets), b = v128.load(offsets, 16), c = v128.load(offsets, 32), d = v128.load(offsets, 48);
     let c0 = i32x4.dot_i16x8_s(a, s), c1 = i32x4.dot_i16x8_s(b, s), c2 = i32x4.dot_i16x8_s(c, s), c3 = i32x4.dot_i16x8_s(d, s);
     a = i32x4.dot_i16x8_s(a, r); b = i32x4.dot_i16x8_s(b, r); c = i32x4.dot_i16x8_s(c, r); d = i32x4.dot_i16x8_s(d, r);
     for (let rest = min(left, foldChannels) - two; rest > 0; rest -= two) {

@@ -1,4 +1,6 @@
+import { GEMM_CHUNK } from '../../src/formats/descriptor';
 import { mac } from '../lib/dot';
+import { DOTS, PARTS, TILE_A } from '../lib/gemm_scratch';
 import { N0, N12, N4, N8 } from '../lib/literal';
 import { part, stepBytes } from '../lib/parts';
 import { Walk } from '../lib/walk';
@@ -23,7 +25,7 @@ const PAIR: usize = 64; // bytes of 8 channels of a pair of quads
 }
 
 /** Joins `channels` of a panel's u4 codes to [8 channels][pair of quads][part]. */
-export function joinRun(w: usize, channels: i32, to: usize, masks: usize): void {
+function joinRun(w: usize, channels: i32, to: usize, masks: usize): void {
   const nibble = v128.load(masks), eight = i16x8.splat(8);
   for (let k = 0; k < channels; k += 8, w += stepBytes<u8, N4>(), to += 2 * PAIR) {
     joinQuads<N0, N4>(w, to, nibble, eight);
@@ -58,11 +60,12 @@ export function startSums(x: usize, channels: i32, to: usize): void {
 }
 
 /** 16 rows by 4 tokens over `subs` joined sub-blocks; x0.., y0.., z0..: activations (i16), scales and starts of the tokens. `dots`: 16 vectors. */
-export function tile4Pairs(
+function tile4Pairs(
   walk: Walk, subs: i32, w: usize, x0: usize, x1: usize, x2: usize, x3: usize, y0: usize, y1: usize, y2: usize, y3: usize,
   z0: usize, z1: usize, z2: usize, z3: usize, factors: usize, reals: usize, tile: usize, dots: usize,
 ): void {
-  const none = i32x4.splat(0), low = v128.load(walk.masks, 32), start = v128.load(walk.masks, 48), foldSubs = walk.foldChannels / SUB, scaleStep = walk.scaleStep;
+  const none = i32x4.splat(0), low = v128.load(walk.masks, 32), start = v128.load(walk.masks, 48);
+  const foldSubs = walk.foldChannels / SUB, scaleStep = walk.scaleStep;
   for (let left = subs; left > 0; left -= foldSubs) {
     for (let i: usize = 0; i < 256; i += 16) v128.store(dots + i, none);
     for (let n = min(left, foldSubs); n > 0; n--) {
@@ -169,5 +172,39 @@ export function tile4Pairs(
     finish(tile + 128, dots + 128, v128.load32_splat(y2), real); finish(tile + 192, dots + 192, v128.load32_splat(y3), real);
     y0 += scaleStep; y1 += scaleStep; y2 += scaleStep; y3 += scaleStep;
     reals += walk.realStep;
+  }
+}
+
+/** Adds the dots of a u4 segment with 4-bit activations to tile A, two rows a lane (plain path). */
+export function addPairs(
+  walk: Walk, length: i32, header: usize, w: usize, x: usize, xStride: usize, scales: usize, side: usize, tokens: i32, factors: usize, reals: usize,
+  starts: usize, startStride: usize, scratch: usize,
+): void {
+  for (let left = length; left > 0; left -= GEMM_CHUNK) {
+    const channels = min(left, GEMM_CHUNK), subs = (channels + SUB - 1) / SUB;
+    let to = scratch + PARTS;
+    for (let rest = channels; rest > 0; rest -= walk.block) {
+      w += header;
+      for (let span = min(rest, walk.block); span > 0; span -= SUB, to += 16 * SUB) {
+        if (span < SUB) memory.fill(to, 0, 16 * SUB);
+        joinRun(w, min(span, SUB), to, walk.masks);
+        w += 8 * <usize>min(span, SUB);
+      }
+    }
+    for (let t = 0; t < tokens; t += 4) {
+      const one = <usize>t, two = <usize>min(t + 1, tokens - 1), three = <usize>min(t + 2, tokens - 1), four = <usize>min(t + 3, tokens - 1);
+      tile4Pairs(
+        walk, subs, scratch + PARTS, x + one * xStride, x + two * xStride, x + three * xStride, x + four * xStride,
+        scales + one * side, scales + two * side, scales + three * side, scales + four * side,
+        starts + one * startStride, starts + two * startStride, starts + three * startStride, starts + four * startStride,
+        factors, reals, scratch + TILE_A + (one << 6), scratch + DOTS,
+      );
+    }
+    const blocks = <usize>((channels + walk.block - 1) / walk.block);
+    x += 2 * <usize>channels;
+    starts += <usize>subs << 2;
+    scales += blocks << 2;
+    factors += <usize>subs * 64;
+    reals += blocks * walk.realStep;
   }
 }

@@ -29,7 +29,8 @@ export const SUB: i32 = 32;
  * first of several; N4, the last of several, without real scales; N8: `last` and `before` tell, and `reals` is 0 where there are none.
  */
 @inline export function subBlock<P, B, M>(
-  w: usize, x0: usize, x1: usize, nibble: v128, top: v128, factors: usize, before: usize, dots: usize, last: bool, y0: usize, y1: usize, reals: usize, tile: usize,
+  w: usize, x0: usize, x1: usize, nibble: v128, top: v128, factors: usize, before: usize, dots: usize, last: bool,
+  y0: usize, y1: usize, reals: usize, tile: usize,
 ): void {
   let p0: v128, p1: v128, p2: v128, p3: v128, q0: v128, q1: v128, q2: v128, q3: v128, u: v128, s: v128, r: v128;
   s = v128.load32_splat(x0, 0); r = v128.load32_splat(x1, 0);

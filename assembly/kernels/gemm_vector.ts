@@ -7,7 +7,7 @@ import { SUB } from './gemm_sub';
 @inline function finish(a: v128, dot: v128, scale: v128): v128 { return f32x4.add(a, f32x4.mul(f32x4.convert_i32x4_s(dot), scale)); }
 
 /** 16 rows by 1 token over `channels`: as `tile2x16`, with all sums in registers. */
-@inline export function tile1x16<P, B>(walk: Walk, channels: i32, w: usize, x: usize, scales: usize, factors: usize, reals: usize, tile: usize): void {
+export function tile1x16<P, B>(walk: Walk, channels: i32, w: usize, x: usize, scales: usize, factors: usize, reals: usize, tile: usize): void {
   const nibble = v128.load(walk.masks), top = v128.load(walk.masks, 16), none = i32x4.splat(0);
   const header = walk.header, planes = <usize>walk.planes, block = walk.block, foldChannels = walk.foldChannels, realStep = walk.realStep;
   let a0 = none, a1 = none, a2 = none, a3 = none;

@@ -3,7 +3,10 @@ import { GEMM_CHUNK } from '../../src/formats/descriptor';
 /*
  * Scratch of the integer GEMM, one per thread (its size: `gemmScratchBytes` in src/backends/backend.ts). Rows of a panel are the lanes of 64 bytes.
  */
-/** 0x0f in every byte (plain path: every i16; u6: 0x3f in every byte), 0x03 in every byte, 4095 and 2048 in every i32, 0x0c and 0x30 in every byte, 1 in every i16. */
+/**
+ * 0x0f in every byte (plain path: every i16; u6: 0x3f in every byte), 0x03 in every byte, 4095 and 2048 in every i32, 0x0c and 0x30 in every byte, 1 in
+ * every i16.
+ */
 export const MASKS: usize = 0;
 /** A `Walk`. */
 export const WALK: usize = 112;
