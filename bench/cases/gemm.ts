@@ -13,7 +13,7 @@ const MIXES: readonly (readonly [string, WeightFormat, readonly (readonly [numbe
   ['W4A8', u4, [[1, a8]]],
   ['W4A4', u4, [[1, a4]]],
   ['W4A4 3/4 + A8 1/4', u4, [[0.75, a4], [0.25, a8]]],
-  ['W6A8', { bits: 6, block: 64, scale: 'f16', zero: 'mid' }, [[1, a8]]],
+  ['W6A8', { bits: 6, block: 64, scale: 'u8', zero: 'min' }, [[1, a8]]],
   ['W8A8', { bits: 8, block: 64, scale: 'f16', zero: 'mid' }, [[1, a8]]],
 ];
 
