@@ -6,6 +6,7 @@ import { PAGE } from '../src/formats/descriptor.ts';
 import type { Isa } from '../src/kernels/manifest.ts';
 import { decoderOf } from '../src/surfaces/loader.ts';
 import { EMBEDDED, opener } from '../src/surfaces/adapters/node.ts';
+import { benchTokens, blockSizes } from '../src/surfaces/cli/bench-run.ts';
 import { openLocal } from '../src/surfaces/adapters/local-models.ts';
 import type { Decoder } from '../src/runtime/decoder.ts';
 import type { KernelFigure } from './roofline.ts';
@@ -15,17 +16,10 @@ const CONTEXT = DEPTH + 2 * PAGE;
 const KV_BITS = [4, 8, 32] as const;
 const WARM_UP = 4;
 
-const block = (tokens: number): number[] => Array.from({ length: tokens }, (_, i) => (i * 7919 + 13) % 49152);
-
-function fill(decoder: Decoder, depth: number): void {
-  decoder.truncate(0);
-  for (let left = depth; left > 0; left -= PAGE) decoder.forward(block(PAGE));
-}
-
 /** Milliseconds of one block after `depth` tokens, a value per round; single tokens are averaged over half a page. */
 function rounds(decoder: Decoder, depth: number, tokens: number, count: number): number[] {
   const calls = tokens === 1 ? PAGE / 2 : 1;
-  const tokenIds = block(tokens);
+  const tokenIds = benchTokens(decoder.vocab, tokens);
   return Array.from({ length: count }, () => {
     decoder.truncate(depth);
     const start = performance.now();
@@ -42,7 +36,7 @@ export async function attentionFigures(path: Isa, count: number): Promise<Kernel
     const { layers, heads, kvHeads, headDim } = decoder.manifest.config;
     for (const tokens of [1, PAGE]) {
       // Deep first: the optimising compiler has every kernel by the time that the short ones are timed.
-      fill(decoder, DEPTH);
+      for (const size of blockSizes(decoder, DEPTH - decoder.truncate(DEPTH))) decoder.forward(benchTokens(decoder.vocab, size));
       const deep = rounds(decoder, DEPTH, tokens, count + WARM_UP).slice(WARM_UP);
       const empty = Math.min(...rounds(decoder, 0, tokens, count + 1));
       figures.push({

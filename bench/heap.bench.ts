@@ -2,8 +2,6 @@
  * JavaScript's heap over 10,000 generated tokens, after a collection every 1,000: flat but for the context's tokens, 8 bytes each in the lists that keep
  * them. A tiny model of random weights; drawn text is half noise, so guesses are run and dropped. Usage: npm run bench -- heap
  */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { KV4 } from '../src/formats/number-format.ts';
 import { Candidates } from '../src/generate/candidates.ts';
 import { TokenRun } from '../src/generate/generator.ts';
@@ -16,10 +14,7 @@ import { quantize } from '../src/quantize/run.ts';
 import { createDecoder } from '../src/runtime/decoder.ts';
 import { opener } from '../src/surfaces/adapters/node.ts';
 import { tinyStore } from '../test/support/tiny-model.ts';
-
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-const heap = (): number => (collect(), process.memoryUsage().heapUsed);
+import { heapBytes } from './heap.ts';
 
 const TOKENS = 10_000;
 const context = 10_240;
@@ -40,7 +35,7 @@ for (const [name, options] of Object.entries(CASES)) {
   });
   const sizes: number[] = [];
   let count = 0;
-  for await (const _ of run) if (++count % 1000 === 0) sizes.push(heap());
+  for await (const _ of run) if (++count % 1000 === 0) sizes.push(heapBytes());
   const growth = (sizes.at(-1)! - sizes[1]!) / (TOKENS - 2000);
   const { acceptedTokens, draftedTokens } = run.timings;
   console.log(`| ${name} | ${sizes.map((bytes) => (bytes / 1024).toFixed(0)).join(' | ')} | ${growth.toFixed(1)} | ${acceptedTokens} of ${draftedTokens} |`);

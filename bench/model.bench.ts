@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { PAGE } from '../src/formats/descriptor.ts';
 import type { Isa } from '../src/kernels/manifest.ts';
 import type { Decoder } from '../src/runtime/decoder.ts';
+import { benchTokens, blockSizes } from '../src/surfaces/cli/bench-run.ts';
 import { modelCells, modelKey, MODEL_TITLES, type ModelFigure } from './figure.ts';
 import { heapBytes, heapOver } from './heap.ts';
 import { openEmbedded } from './open.ts';
@@ -27,15 +28,9 @@ const [rounds, cold, heapTokens] = [Number(options.rounds), Number(options.cold)
 const PROMPT = 512;
 const GENERATED = 64;
 
-const tokens = (count: number): number[] => Array.from({ length: count }, (_, i) => (i * 7919 + 13) % 49152);
-
 /** Feeds tokens in blocks of at most `most`. */
 function feed(decoder: Decoder, count: number, most: number): void {
-  for (let left = count; left > 0; ) {
-    const size = Math.min(left, most, decoder.blockRoom());
-    decoder.forward(tokens(size));
-    left -= size;
-  }
+  for (const size of blockSizes(decoder, count, most)) decoder.forward(benchTokens(decoder.vocab, size));
 }
 
 /** Tokens per second after `depth` tokens, a multiple of a page, so that the context is filled once and cut back before each round; one round warms up. */

@@ -37,13 +37,23 @@ function tokenSource(vocab: number): () => number {
   };
 }
 
+/** The first `count` of them. */
+export const benchTokens = (vocab: number, count: number): number[] => Array.from({ length: count }, tokenSource(vocab));
+
+/** Sizes of the blocks, of at most `most` tokens, that bring `count` tokens into a model, each asked for when the one before has run. */
+export function* blockSizes(model: Pick<BenchModel, 'blockRoom'>, count: number, most = Infinity): Generator<number> {
+  for (let left = count; left > 0; ) {
+    const size = Math.min(left, most, model.blockRoom());
+    yield size;
+    left -= size;
+  }
+}
+
 /** Feeds `count` tokens in blocks of at most `most`, giving the event loop a turn after each so that an abort can arrive. */
 async function feed(model: BenchModel, count: number, most: number, next: () => number, signal: AbortSignal): Promise<void> {
-  for (let left = count; left > 0; ) {
+  for (const size of blockSizes(model, count, most)) {
     signal.throwIfAborted();
-    const size = Math.min(left, most, model.blockRoom());
     model.forward(Array.from({ length: size }, next));
-    left -= size;
     await pause();
   }
 }

@@ -1,5 +1,5 @@
 import type { Call, Profiler } from '../../backends/profile.ts';
-import type { BenchModel } from './bench-run.ts';
+import { benchTokens, blockSizes, type BenchModel } from './bench-run.ts';
 import { tableHead, tableRow, type Column } from './format.ts';
 
 /** One line of the table: an op, at one site where the order of calls tells it. */
@@ -56,16 +56,11 @@ export function profileRows(calls: readonly Call[], wallMs: number, timerMs: num
 
 /** Profiles a block of `tokens` after `depth` tokens: the quickest of several runs, after one to warm up. */
 export function profileBlock(model: BenchModel, profiler: Profiler, tokens: number, depth: number, repetitions: number, now: () => number): Profile {
-  const ids = (count: number): number[] => Array.from({ length: count }, (_, i) => (i * 7919 + 13) % model.vocab);
   let best: { readonly calls: Call[]; readonly wall: number; readonly size: number } | null = null;
   for (let run = 0; run <= repetitions; run++) {
-    model.truncate(0);
-    for (let left = depth; left > 0; ) {
-      const size = Math.min(left, model.blockRoom());
-      model.forward(ids(size));
-      left -= size;
-    }
-    const block = ids(Math.min(tokens, model.blockRoom()));
+    model.truncate(0); // filled anew, so that the block closes the page before it as in a real text
+    for (const size of blockSizes(model, depth)) model.forward(benchTokens(model.vocab, size));
+    const block = benchTokens(model.vocab, Math.min(tokens, model.blockRoom()));
     profiler.take();
     const start = now();
     model.forward(block);
