@@ -17,7 +17,8 @@ export interface LinearMemory {
  * written down in `backends/reference/`, and integer sums are exact.
  *
  * Quantised activations of T tokens: `codes` i8 [T, codesStride], channels in segment order, zero in the padding; `scales` f32 and `sums` i32
- * [T, blocksStride], one entry per weight block (an activation block's scale is repeated for its weight blocks).
+ * [T, blocksStride], one entry per weight block (an activation block's scale is repeated for its weight blocks), then in `scales` the centres of asymmetric
+ * activation blocks.
  * Strides of f32 and i32 arrays count elements, those of codes count bytes.
  */
 export interface Kernels {
@@ -36,6 +37,31 @@ export interface Kernels {
     weights: number, length: number, x: number, xStride: number,
     out: number, outStride: number, tokens: number, firstPanel: number, lastPanel: number, residual: number,
   ): void;
+
+  /**
+   * out[t, r] = (residual ? out[t, r] : 0) + sum over k, ascending, of x[t, from + k] * w[r, k] for the weights of one descriptor (`writeFloatRow`), of any
+   * format: a code's value is `s * q + m`, each operation rounded. `scratch`: `floatScratchBytes`.
+   */
+  gemmFloat(
+    segment: number, x: number, xStride: number, out: number, outStride: number, tokens: number, firstPanel: number, lastPanel: number, residual: number,
+    scratch: number,
+  ): void;
+  /** out[t, r] += sum over the row's entries, ascending, of x[t, channel] * value. `starts` u32 [rows + 1], `entries` u32 (`models/image.ts`). */
+  sparse(starts: number, entries: number, x: number, xStride: number, out: number, outStride: number, tokens: number, firstRow: number, lastRow: number): void;
+  /** out[t, r] += sum over segments with SEG_OUTLIERS and channels k, ascending, where |x[t, k]| is at least that, of x[t, k] * w[r, k]. */
+  outliers(
+    segments: number, count: number, x: number, xStride: number, out: number, outStride: number, tokens: number, firstPanel: number, lastPanel: number,
+  ): void;
+  /**
+   * Multiplies rows in place by a matrix H = M (x) S, `length` = order * 2^n: first S, the unnormalised Sylvester-Hadamard matrix, on each run of 2^n channels,
+   * by butterflies of distance 1, 2, 4, ...; then M f32 [order, order] across the runs, sums ascending. order 1: only a factor, M[0].
+   */
+  hadamard(x: number, xStride: number, tokens: number, length: number, order: number, matrix: number): void;
+  /**
+   * gram[i, j] += sum over t, ascending, of x[t, i] * x[t, j], f32 [length, length], for j >= i only; for units [firstUnit, lastUnit) of
+   * ceil(panels / 2): unit u holds rows of panels u and panels - 1 - u, 16 rows each.
+   */
+  gram(x: number, xStride: number, tokens: number, length: number, gram: number, firstUnit: number, lastUnit: number): void;
 
   /*
    * Producers: values[t, i] = f(x[t, index[i]]) for i < length (index 0: identity), zero up to the next multiple of 16, then, where count > 0,
@@ -81,6 +107,17 @@ export interface Kernels {
   kvClose(page8: number, page4: number, kvHeads: number, headDim: number, keyGroup: number, valueGroup: number): void;
 
   /*
+   * Pages of codes (`KvCodesFormat`). `constants`: f32 [k, v][scale, min][kvHeads * headDim] of the first of the heads, its channels `channels` long; 0: each
+   * token and head has its own.
+   */
+  kvAppendCodes(
+    k: number, v: number, stride: number, tokens: number, kvHeads: number, headDim: number, page: number, slot: number, bits: number, constants: number,
+    channels: number,
+  ): void;
+  /** One head of a page of codes, its first `tokens` tokens, as a page of f32; `table`: of the page's first position, to turn the keys by, or 0. */
+  kvExpand(head: number, tokens: number, headDim: number, bits: number, constants: number, channels: number, table: number, page: number): void;
+
+  /*
    * One KV head's softmax attention over `pages` consecutive pages, `pageBytes` apart, for `tokens` queries of `group` heads each (online softmax;
    * Milakov and Gimelshein 2018). q: rows `qStride` apart, group heads consecutive. out f32 [tokens, group, headDim], not yet normalised;
    * state f32 [tokens, group, 2] = running maximum, sum; `fresh` starts both anew. Query t sees `visible` + t tokens, counted from the first page, of
@@ -113,6 +150,9 @@ export function gemmScratchBytes(channels: number, segments: number): number {
   const subs = Math.ceil(channels / 32) + segments;
   return 576 + 3 * PAGE * PANEL * 4 + 64 * GEMM_CHUNK + 256 * subs + 8 * PAGE * subs + 128 + 2 * PAGE * channels;
 }
+
+/** Bytes of `gemmFloat`'s scratch: a panel of up to GEMM_CHUNK channels as f32. */
+export const floatScratchBytes = (channels: number): number => Math.min(GEMM_CHUNK, Math.ceil(channels / 16) * 16) * PANEL * 4;
 
 /**
  * Bytes of the scratch of attention over pages, in blocks of up to 3 queries: constants and states; queries, results and scores f32 [4, n], with n a head,

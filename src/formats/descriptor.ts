@@ -16,7 +16,7 @@ export const SEG_LENGTH = 4;
 export const SEG_WEIGHT_BLOCK = 8;
 /** Channels per activation scale; a multiple of the weight block. */
 export const SEG_ACT_BLOCK = 12;
-/** 4, 6 or 8. */
+/** 3, 4, 6 or 8, and 16 or 32 for weights as numbers. */
 export const SEG_WEIGHT_BITS = 16;
 /** 4 or 8. */
 export const SEG_ACT_BITS = 20;
@@ -30,8 +30,16 @@ export const SEG_PANEL_BYTES = 32;
 export const SEG_ROW_SCALES = 36;
 /** Index of the segment's first weight block in a row of activation scales and sums. */
 export const SEG_FIRST_BLOCK = 40;
-/** f32: factor on the activation's absmax. */
+/** f32: factor on the activation's range. */
 export const SEG_CLIP = 44;
+/** Channels whose products are added as integers: a divisor of the activation block, a multiple of the weight block. */
+export const SEG_FOLD = 48;
+/** Index, in a row of activation scales, of the centre of the segment's first activation block; 0: symmetric. */
+export const SEG_CENTRES = 52;
+/** Address of the static pairs (scale, centre) of its activation blocks, f32; 0: from each token's values. */
+export const SEG_STATIC = 56;
+/** f32: values of at least this magnitude count as 0 and are added as f32 (`outliers`); 0: none. */
+export const SEG_OUTLIERS = 60;
 export const SEGMENT_BYTES = 64;
 
 /** Scales are u8 codes times a bf16 per row, otherwise f16. */
@@ -40,3 +48,10 @@ export const HEADER_TWO_LEVEL = 1;
 export const HEADER_INT_ZERO = 2;
 /** A real minimum per row and block: f16, or i8 codes times a bf16 per row with two-level scales. */
 export const HEADER_MIN = 4;
+/** With HEADER_TWO_LEVEL: a bf16 scale (and minimum, with HEADER_MIN) per row and nothing per block: all codes of scales and minima are 1. */
+export const HEADER_ROW = 8;
+/** Scales and zeros of 3 bits on grids of 16 rows. */
+export const HEADER_SHARED = 16;
+
+/** Weight block of the kernels where a format has one scale per row. */
+export const ROW_BLOCK = 64;

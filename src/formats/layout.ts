@@ -1,5 +1,5 @@
-import { HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL, PANEL } from './descriptor.ts';
-import type { FloatFormat, WeightFormat } from './number-format.ts';
+import { HEADER_INT_ZERO, HEADER_MIN, HEADER_ROW, HEADER_SHARED, HEADER_TWO_LEVEL, PANEL } from './descriptor.ts';
+import { blockLength, isGrid, type FloatFormat, type WeightFormat } from './number-format.ts';
 
 /*
  * Panel layout of a segment. A panel is 16 rows; panels follow one another. Inside a panel, blocks of K in ascending order:
@@ -17,7 +17,14 @@ import type { FloatFormat, WeightFormat } from './number-format.ts';
  * In linear memory u6 lies otherwise, in the same bytes (`repackU6` runs at load): K 0..3, 4..7 and 8..11 whole in a vector each, and of K 12..15 two bits in
  * the top of each: byte j of vector i = q[k + 4i + j] | ((q[k + 12 + j] >> 2i) & 3) << 6. Three of four unpack by one mask.
  *
- * f32 segments: panel = [K][16] f32.
+ *   u3: steps of 16 K: 4 vectors (quads 0..3) of the low two bits: byte 4r + j = sum over i of (q[k + 4i + j] & 3) << 2i, then 2 vectors of the top
+ *       bits: byte 4r + j of vector v holds those of quads 2v (bits 0..3) and 2v + 1 (bits 4..7), bit i = q[k + 4i + j] >> 2
+ *
+ * Scales of 3 bits (`u3`): header = f16 scale step, scale minimum, zero step, zero minimum, then 16 codes of scales and 16 of zeros, 3 bits each: row r at
+ * bit 3r of 6 bytes. s = step * code + minimum, z alike.
+ * One scale per row (`bf16`): no headers; blocks are as long as ROW_BLOCK.
+ *
+ * f32 and f16 segments: panel = [K][16].
  */
 
 export const ceilTo = (value: number, unit: number): number => Math.ceil(value / unit) * unit;
@@ -25,12 +32,20 @@ export const ceilTo = (value: number, unit: number): number => Math.ceil(value /
 /** Rows (or channels) rounded up to whole panels. */
 export const padded = (count: number): number => ceilTo(count, PANEL);
 
-export function headerFlags(format: WeightFormat): number {
-  return (format.scale === 'u8' ? HEADER_TWO_LEVEL : 0) | (format.zero === 'int' ? HEADER_INT_ZERO : 0) | (format.zero === 'min' ? HEADER_MIN : 0);
-}
+const SCALE_FLAGS: Readonly<Record<WeightFormat['scale'], number>> = {
+  f16: 0, u8: HEADER_TWO_LEVEL, bf16: HEADER_TWO_LEVEL | HEADER_ROW, u3: HEADER_SHARED,
+};
+const ZERO_FLAGS: Readonly<Record<WeightFormat['zero'], number>> = { mid: 0, int: HEADER_INT_ZERO, min: HEADER_MIN, u3: 0 };
+
+export const headerFlags = (format: WeightFormat): number => SCALE_FLAGS[format.scale] | ZERO_FLAGS[format.zero];
+
+/** Bytes of scales and zeros on shared grids: four f16, 32 codes of 3 bits. */
+const SHARED_BYTES = 20;
 
 /** Bytes of scales and zeros in front of each block's codes. */
 export function headerBytes(flags: number): number {
+  if (flags & HEADER_ROW) return 0;
+  if (flags & HEADER_SHARED) return SHARED_BYTES;
   const level = flags & HEADER_TWO_LEVEL ? PANEL : 2 * PANEL;
   return level + (flags & HEADER_INT_ZERO ? PANEL : 0) + (flags & HEADER_MIN ? level : 0);
 }
@@ -38,15 +53,15 @@ export function headerBytes(flags: number): number {
 /** Bytes of a block's codes for `length` channels. */
 export const codeBytes = (bits: number, length: number): number => (PANEL * padded(length) * bits) / 8;
 
-/** Bytes of one panel of a quantised segment of `length` channels. */
+/** Bytes of one panel of a segment of codes of `length` channels. */
 export function panelBytes(format: WeightFormat, length: number): number {
-  const blocks = Math.ceil(length / format.block);
+  const blocks = Math.ceil(length / blockLength(format.block, length));
   return blocks * headerBytes(headerFlags(format)) + codeBytes(format.bits, length);
 }
 
-/** Bytes of one panel of f32 weights. */
-export const floatPanelBytes = (length: number): number => PANEL * 4 * length;
+/** Bytes of one panel of f32 or f16 weights. */
+export const floatPanelBytes = (length: number, bits: FloatFormat['bits'] = 32): number => (PANEL * bits * length) / 8;
 
 /** Bytes of one panel of a segment of either kind. */
 export const segmentPanelBytes = (format: WeightFormat | FloatFormat, length: number): number =>
-  format.bits === 32 ? floatPanelBytes(length) : panelBytes(format, length);
+  isGrid(format) ? panelBytes(format, length) : floatPanelBytes(length, format.bits);

@@ -7,30 +7,49 @@ import { TetradError } from '../core/errors.ts';
  * |-------|----------------------|-----------------------------|
  * | `mid` | -(2^(bits-1)) * s    | none (symmetric)            |
  * | `int` | -z * s, z in 0..255  | u8                          |
- * | `min` | a real number        | f16, or i8 times a bf16 per row where the scales are `u8` |
+ * | `min` | a real number        | f16, or i8 times a bf16 per row where the scales are `u8`, or a bf16 per row where they are `bf16` |
+ * | `u3`  | -z * s, z real       | 3 bits on a grid that 16 rows of a block share; only with `u3` scales |
  *
- * `s` is an f16, or for `u8` scales `rowScale (bf16) * code (u8)`: two levels.
+ * | scale  | s                                                                            |
+ * |--------|------------------------------------------------------------------------------|
+ * | `f16`  | an f16 per row and block                                                     |
+ * | `u8`   | `rowScale (bf16) * code (u8)`: two levels                                    |
+ * | `bf16` | a bf16 per row, nothing per block; with `block: 'row'`                       |
+ * | `u3`   | 3 bits on a grid (f16 scale and minimum) that 16 rows of a block share; only with f32 activations |
  */
 export interface WeightFormat {
-  readonly bits: 4 | 6 | 8;
-  /** Channels per scale: 32, 64 or 128; the last block of a segment may be shorter. */
-  readonly block: 32 | 64 | 128;
-  readonly scale: 'f16' | 'u8';
-  readonly zero: 'mid' | 'int' | 'min';
+  /** 3: only with f32 activations. */
+  readonly bits: 3 | 4 | 6 | 8;
+  /** Channels per scale; the last block of a segment may be shorter. 16: only with f32 activations. `row`: all channels of the segment. */
+  readonly block: 16 | 32 | 64 | 128 | 'row';
+  readonly scale: 'f16' | 'u8' | 'bf16' | 'u3';
+  readonly zero: 'mid' | 'int' | 'min' | 'u3';
 }
 
-/** Unquantised weights: f32 in panels. */
+/** Weights as numbers: f32 or f16, in panels. */
 export interface FloatFormat {
-  readonly bits: 32;
+  readonly bits: 16 | 32;
 }
 
-/** How a linear's input is quantised: symmetric, dynamic, one scale per token and block. */
+/** Whether weights are codes on a grid. */
+export const isGrid = (format: WeightFormat | FloatFormat): format is WeightFormat => 'scale' in format;
+
+/** Channels of a block in a segment of `length` channels. */
+export const blockLength = (block: WeightFormat['block'], length: number): number => (block === 'row' ? length : block);
+
+/** How a linear's input is quantised, one scale per token and block. */
 export interface ActFormat {
   readonly bits: 4 | 8;
-  /** Channels per scale; a multiple of the weight block. */
-  readonly block: 32 | 64 | 128;
-  /** The scale is `clip * absmax / (2^(bits-1) - 1)`. */
+  /** Channels per scale; a multiple of the weight block. `row`: all channels of the segment. */
+  readonly block: 32 | 64 | 128 | 'row';
+  /** Factor on the range. Symmetric: the scale is `clip * absmax / (2^(bits-1) - 1)`. */
   readonly clip: number;
+  /** `min`: asymmetric, `x = scale * code + centre`, with the clipped range from minimum to maximum. Default: symmetric. */
+  readonly zero?: 'min' | undefined;
+  /** `static`: scale (and centre) of a block are constants from calibration. Default: from each token's values. */
+  readonly range?: 'static' | undefined;
+  /** Values of at least this magnitude stay f32, each for itself. Default: none do. */
+  readonly outliers?: number | undefined;
 }
 
 /** Widths of a KV cache: also the short form of `KvFormat`, for the default of that width. */
@@ -47,8 +66,26 @@ export interface Kv4Format {
   readonly firstPage: 4 | 8;
 }
 
-/** How keys and values are cached. 8: symmetric, one scale per token and head; 32: f32. */
-export type KvFormat = Kv4Format | { readonly bits: 8 } | { readonly bits: 32 };
+/**
+ * A KV cache whose codes are asymmetric and never repacked: x = scale * code + min. `token`: f16 scale and minimum of each token and head, as it is
+ * appended. `static`: of each channel, constants of the image.
+ */
+export interface KvCodesFormat {
+  readonly bits: 4 | 8;
+  readonly per: 'token' | 'static';
+  /** Whether keys are cached before RoPE turns them; attention then turns them whenever it reads them. */
+  readonly rope: 'before' | 'after';
+  /** Queries and keys are multiplied by the Hadamard matrix of a head after RoPE; not with `rope: 'before'`. */
+  readonly rotate?: true | undefined;
+}
+
+/** How keys and values are cached. Without `per` at 8 bits: symmetric, one scale per token and head; 32: f32. */
+export type KvFormat = Kv4Format | KvCodesFormat | { readonly bits: 8 } | { readonly bits: 32 };
+
+/** Whether a cache is packed when a page is full. */
+export const isPaged = (format: KvFormat): format is Kv4Format => 'keyGroup' in format;
+/** Whether a cache holds codes that attention expands. */
+export const isCodes = (format: KvFormat): format is KvCodesFormat => 'per' in format;
 
 export const KV4: Kv4Format = { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 };
 export const KV8: KvFormat = { bits: 8 };

@@ -3,8 +3,8 @@ import type { ActFormat, FloatFormat, KvFormat, WeightFormat } from '../formats/
 import type { ModelConfig } from './config.ts';
 import type { TokenizerData } from '../core/tokenizer-data.ts';
 
-/** Version of the manifest and of the image's layout; readers accept every older one. */
-export const FORMAT_VERSION = 1;
+/** Version of the manifest and of the image's layout; readers accept every older one. 2: branches, rotations, f16, 3 bits, static and asymmetric activations. */
+export const FORMAT_VERSION = 2;
 /** Every array of an image starts at a multiple of this many bytes. */
 export const IMAGE_ALIGNMENT = 64;
 
@@ -16,31 +16,52 @@ export interface ArrayRef {
 
 /** A contiguous range of a linear's (permuted) input channels with one weight and one activation format. */
 export interface Segment {
-  /** [from, to) in permuted channels. */
+  /** [from, to) in permuted channels; `from` is a multiple of 16. */
   readonly k: readonly [number, number];
   readonly weight: WeightFormat | FloatFormat;
-  /** Absent for f32 weights: activations stay f32. */
+  /** Absent: activations stay f32. Segments with it come before those without. */
   readonly act?: ActFormat;
   /** Packed panels (`formats/layout.ts`). */
   readonly data: ArrayRef;
-  /** Two-level scales only: bf16 pairs (scale, min) of every row, [ceil16(rows)] u32 (`formats/row-scales.ts`). */
+  /** Scales `u8` and `bf16`: bf16 pairs (scale, min) of every row, [ceil16(rows)] u32 (`formats/row-scales.ts`). */
+  readonly rowScales?: ArrayRef;
+  /** Static activations: pairs (scale, centre) of every activation block, f32. */
+  readonly actScales?: ArrayRef;
+}
+
+/** f32 numbers times a matrix: `weight` in panels, its row scales where the format has them. */
+export interface FloatPart {
+  readonly weight: WeightFormat | FloatFormat;
+  readonly data: ArrayRef;
   readonly rowScales?: ArrayRef;
 }
 
-/** `y[rows] = sum over segments`; all segments of a linear are either f32 or quantised. */
+/** Something that is added to the sum of a linear's segments. Its inputs are the linear's (rotated, permuted) input in f32. */
+export type Branch =
+  /** up [rows, rank] * (down [rank, cols] * x). */
+  | { readonly kind: 'lowRank'; readonly rank: number; readonly down: FloatPart; readonly up: FloatPart }
+  /** Single weights: `starts` u32 [rows + 1], then `entries` u32 [starts[rows]]: channel in the low half, f16 value in the high half; by row, channels ascending. */
+  | { readonly kind: 'sparse'; readonly starts: ArrayRef; readonly entries: ArrayRef }
+  /** Weights' sums over each asymmetric activation block, f32 panels [blocks][16]: what the block's centre is multiplied by. */
+  | { readonly kind: 'centres'; readonly blocks: number; readonly data: ArrayRef };
+
+/** `y[rows] = sum over segments + sum over branches`. */
 export interface Linear {
   readonly rows: number;
   readonly cols: number;
+  /** The input is multiplied by the orthonormal Hadamard matrix of its width (`core/hadamard.ts`), before it is permuted. */
+  readonly rotate?: true;
   /** i32 [cols]: channel of the producer's output that each input channel gathers; absent: in order. */
   readonly permute?: ArrayRef;
   readonly segments: readonly Segment[];
+  readonly branches?: readonly Branch[];
 }
 
 /**
  * Everything about a packed model but its bytes.
  * Linears: `output` (also the embedding table if tied), `embed` (untied only; rows are looked up, never multiplied), and per layer
  * `layers.N.attn.qkv` (rows q, k, v), `layers.N.attn.o`, `layers.N.mlp.gate_up` (rows gate, up), `layers.N.mlp.down`.
- * Vectors (f32): `norm`, `layers.N.attn.norm`, `layers.N.mlp.norm`.
+ * Vectors (f32): `norm`, `layers.N.attn.norm`, `layers.N.mlp.norm`; with a static KV cache `layers.N.attn.kv`: [k, v][scale, min][kvHeads * headDim].
  */
 export interface Manifest {
   readonly format: 'tetrad';
@@ -51,6 +72,11 @@ export interface Manifest {
   readonly vectors: Readonly<Record<string, ArrayRef>>;
   /** Size of the image. */
   readonly bytes: number;
+  /**
+   * Hidden states are those of the source times the orthonormal Hadamard matrix of their width: embeddings are multiplied by it when they are looked up,
+   * the last norm's input by its inverse.
+   */
+  readonly rotated?: true;
   /** The KV cache that the recipe asks for; loading may choose another. */
   readonly kv: KvFormat;
   /** Text for people: where the weights came from and what was done to them. */
