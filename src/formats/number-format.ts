@@ -45,11 +45,11 @@ export interface ActFormat {
   /** Factor on the range. Symmetric: the scale is `clip * absmax / (2^(bits-1) - 1)`. */
   readonly clip: number;
   /** `min`: asymmetric, `x = scale * code + centre`, with the clipped range from minimum to maximum. Default: symmetric. */
-  readonly zero?: 'min' | undefined;
+  readonly zero?: 'min';
   /** `static`: scale (and centre) of a block are constants from calibration. Default: from each token's values. */
-  readonly range?: 'static' | undefined;
+  readonly range?: 'static';
   /** Values of at least this magnitude stay f32, each for itself. Default: none do. */
-  readonly outliers?: number | undefined;
+  readonly outliers?: number;
 }
 
 /** Widths of a KV cache: also the short form of `KvFormat`, for the default of that width. */
@@ -76,7 +76,7 @@ export interface KvCodesFormat {
   /** Whether keys are cached before RoPE turns them; attention then turns them whenever it reads them. */
   readonly rope: 'before' | 'after';
   /** Queries and keys are multiplied by the Hadamard matrix of a head after RoPE; not with `rope: 'before'`. */
-  readonly rotate?: true | undefined;
+  readonly rotate?: true;
 }
 
 /** How keys and values are cached. Without `per` at 8 bits: symmetric, one scale per token and head; 32: f32. */

@@ -9,6 +9,8 @@ export const SITES: readonly Site[] = ['attn.qkv', 'attn.o', 'mlp.gate_up', 'mlp
 export interface LinearSpec {
   readonly name: string;
   readonly site: Site;
+  /** null: outside the layers. */
+  readonly layer: number | null;
   readonly rows: number;
   readonly cols: number;
   /** Canonical source tensors, stacked by rows. */
@@ -28,12 +30,12 @@ export interface LinearSpec {
 export function linearSpecs(config: ModelConfig): LinearSpec[] {
   const { hidden, ffn, vocab, heads, kvHeads, headDim, tied } = config;
   const q = heads * headDim;
-  const table = { site: 'output', rows: vocab, cols: hidden, order: null, folds: null } as const;
+  const table = { site: 'output', layer: null, rows: vocab, cols: hidden, order: null, folds: null } as const;
   const specs: LinearSpec[] = tied ? [] : [{ name: 'embed', ...table, tensors: ['embed'], norm: null }];
   for (let n = 0; n < config.layers; n++) {
     const at = (name: string): string => `layers.${n}.${name}`;
     const linear = (site: Site, rows: number, cols: number, parts: readonly string[], norm: string | null): LinearSpec => ({
-      name: at(site), site, rows, cols, tensors: parts.map(at), norm: norm && at(norm), order: 'gather', folds: null,
+      name: at(site), site, layer: n, rows, cols, tensors: parts.map(at), norm: norm && at(norm), order: 'gather', folds: null,
     });
     specs.push(
       linear('attn.qkv', q + 2 * kvHeads * headDim, hidden, ['attn.q', 'attn.k', 'attn.v'], 'attn.norm'),
