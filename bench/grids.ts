@@ -20,9 +20,11 @@ import { opener } from '../src/surfaces/adapters/node.ts';
 import { Tokenizer } from '../src/tokenizer/tokenizer.ts';
 import { referenceGguf, sharedFile } from '../test/support/shared.ts';
 
+type BlockFormat = WeightFormat & { readonly block: number };
+
 interface Grid {
   readonly label: string;
-  readonly format: WeightFormat;
+  readonly format: BlockFormat;
   readonly rounding: 'source' | 'nearest';
   /** Which tensors are stored so; the others stay as they are. */
   readonly applies: (name: string) => boolean;
@@ -30,7 +32,7 @@ interface Grid {
 
 const blocks = (name: string): boolean => /\.(attn|mlp)\.(q|k|v|o|gate|up|down)$/.test(name);
 const table = (name: string): boolean => name === 'embed';
-const of = (bits: 4 | 6 | 8, block: 32 | 64 | 128, scale: 'f16' | 'u8', zero: 'mid' | 'min'): WeightFormat => ({ bits, block, scale, zero });
+const of = (bits: 4 | 6 | 8, block: 32 | 64 | 128, scale: 'f16' | 'u8', zero: 'mid' | 'min'): BlockFormat => ({ bits, block, scale, zero });
 const ALL: readonly Grid[] = [
   { label: 'blocks: source codes, two-level scales and minima', format: of(4, 32, 'u8', 'min'), rounding: 'source', applies: blocks },
   { label: 'blocks: nearest, two-level', format: of(4, 32, 'u8', 'min'), rounding: 'nearest', applies: blocks },

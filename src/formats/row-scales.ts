@@ -2,8 +2,8 @@ import { bitsOf, fromBits } from '../core/numeric.ts';
 import { isGrid, type FloatFormat, type WeightFormat } from './number-format.ts';
 
 /*
- * Scales `u8` and `bf16` have one u32 per row: bfloat16 scale in the low half, bfloat16 minimum step in the high half. Expanding them takes one shift and one mask.
- * Nothing is lost by 8 bits of mantissa: the second-level codes are fitted to the steps as stored.
+ * Two-level scales and those of whole rows have one u32 per row: bfloat16 scale in the low half, bfloat16 minimum (step) in the high half. Expanding them
+ * takes one shift and one mask. Nothing is lost by 8 bits of mantissa: codes are fitted to the scales as stored.
  */
 
 /** Bytes of one row's pair. */

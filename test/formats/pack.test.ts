@@ -8,18 +8,33 @@ import { bf16Above, packRowScales } from '../../src/formats/row-scales.ts';
 import { unpackFloatPanels, unpackPanels } from '../../src/formats/unpack.ts';
 import { viewsOf } from '../../src/backends/memory.ts';
 import { repackU6 } from '../../src/backends/reference/repack.ts';
-import { codeAt, scaleAndOffset } from '../../src/backends/reference/segment.ts';
-import { SEGMENT_BYTES } from '../../src/formats/descriptor.ts';
+import { blockAddress, codeAt, scaleAndOffset } from '../../src/backends/reference/segment.ts';
+import { ROW_BLOCK, SEGMENT_BYTES } from '../../src/formats/descriptor.ts';
 import { writeSegments } from '../../src/kernels/segment.ts';
 
-const BITS = [4, 6, 8] as const;
-const BLOCKS = [32, 64, 128] as const;
-const KINDS = (['f16', 'u8'] as const).flatMap((scale) => (['mid', 'int', 'min'] as const).map((zero) => ({ scale, zero })));
+const BITS = [3, 4, 6, 8] as const;
+const BLOCKS = [16, 32, 64, 128] as const;
+type Kind = Pick<WeightFormat, 'scale' | 'zero'>;
+const KINDS: readonly Kind[] = [
+  ...(['f16', 'u8'] as const).flatMap((scale) => (['mid', 'int', 'min'] as const).map((zero) => ({ scale, zero }))), { scale: 'u3', zero: 'u3' },
+];
+const ROW_KINDS: readonly Kind[] = (['mid', 'min'] as const).map((zero) => ({ scale: 'bf16', zero }));
+
+const formatsOf = (bits: WeightFormat['bits']): WeightFormat[] => [
+  ...BLOCKS.flatMap((block) => KINDS.filter(({ scale }) => scale !== 'u3' || bits <= 4).map((kind) => ({ bits, block, ...kind }))),
+  ...ROW_KINDS.map((kind) => ({ bits, block: 'row' as const, ...kind })),
+];
 
 /** Every code value occurs; header entries are distinct and use both bytes where they have two. */
 function fill(format: WeightFormat, rows: number, length: number): SegmentCodes {
   const blocks = blocksOf(format, length);
   const codes = Uint8Array.from({ length: rows * length }, (_, i) => (i * 7 + (i >> 5)) & ((1 << format.bits) - 1));
+  if (format.scale === 'bf16') return { rows, length, codes, scales: new Uint16Array(0), zeros: new Uint16Array(0) };
+  if (format.scale === 'u3') {
+    const [scales, zeros] = [5, 3].map((step) => Uint16Array.from({ length: rows * blocks }, (_, i) => ((i * step + (i >> 4)) >> 1) & 7));
+    const shared = Uint16Array.from({ length: Math.ceil(rows / 16) * blocks * 4 }, (_, i) => (i * 40503 + 11) & 0xffff);
+    return { rows, length, codes, scales: scales!, zeros: zeros!, shared };
+  }
   const byte = format.scale === 'u8' ? 0xff : 0xffff;
   const scales = Uint16Array.from({ length: rows * blocks }, (_, i) => (i * 517 + 3) & byte);
   const zeros = Uint16Array.from({ length: format.zero === 'mid' ? 0 : rows * blocks }, (_, i) => (i * 771 + 129) & (format.zero === 'int' ? 0xff : byte));
@@ -27,7 +42,8 @@ function fill(format: WeightFormat, rows: number, length: number): SegmentCodes 
 }
 
 const equal = (a: ArrayLike<number>, b: ArrayLike<number>): boolean => a.length === b.length && Array.prototype.every.call(a, (x, i) => x === b[i]);
-const same = (a: SegmentCodes, b: SegmentCodes): boolean => equal(a.codes, b.codes) && equal(a.scales, b.scales) && equal(a.zeros, b.zeros);
+const same = (a: SegmentCodes, b: SegmentCodes): boolean =>
+  equal(a.codes, b.codes) && equal(a.scales, b.scales) && equal(a.zeros, b.zeros) && equal(a.shared ?? [], b.shared ?? []);
 
 function pack(format: WeightFormat, source: SegmentCodes): Uint8Array {
   const out = new Uint8Array(Math.ceil(source.rows / 16) * panelBytes(format, source.length));
@@ -39,20 +55,40 @@ describe('packPanels()', () => {
   for (const bits of BITS) {
     it(`is undone by unpackPanels() for ${bits} bits, every block, header kind and tail`, () => {
       const failed: string[] = [];
-      for (const block of BLOCKS) {
-        for (const kind of KINDS) {
-          const format: WeightFormat = { bits, block, ...kind };
-          for (const length of [1, 7, 16, 33, 40, 127, 128, 576, 1536]) {
-            for (const rows of length > 200 ? [16] : [1, 15, 16, 37]) {
-              const source = fill(format, rows, length);
-              if (!same(unpackPanels(format, rows, length, pack(format, source)), source)) failed.push(JSON.stringify({ format, rows, length }));
-            }
+      for (const format of formatsOf(bits)) {
+        for (const length of [1, 7, 16, 33, 40, 127, 128, 576, 1536]) {
+          for (const rows of length > 200 ? [16] : [1, 15, 16, 37]) {
+            const source = fill(format, rows, length);
+            const packed = pack(format, source);
+            if (!same(unpackPanels(format, rows, length, packed), source)) failed.push(JSON.stringify({ format, rows, length }));
           }
         }
       }
       expect(failed).toEqual([]);
     });
   }
+
+  it('fills every byte of its panels: an image holds nothing from before', () => {
+    for (const format of BITS.flatMap(formatsOf)) {
+      const source = fill(format, 19, 40);
+      const out = new Uint8Array(2 * panelBytes(format, 40)).fill(0xff);
+      packPanels(format, source, out);
+      expect(out, JSON.stringify(format)).toEqual(pack(format, source));
+    }
+  });
+
+  it('keeps every code in every place: 3 bits by 16 channels by 16 rows, every pair of neighbours', () => {
+    const format: WeightFormat = { bits: 3, block: 16, scale: 'u3', zero: 'u3' };
+    const empty = fill(format, 16, 16);
+    for (let code = 0; code < 8; code++) {
+      for (let at = 0; at < 256; at++) {
+        const codes = new Uint8Array(256).fill(7 - code);
+        codes[at] = code;
+        const unpacked = unpackPanels(format, 16, 16, pack(format, { ...empty, codes }));
+        if (!equal(unpacked.codes, codes)) throw new Error(`code ${code} at ${at} is lost`);
+      }
+    }
+  });
 
   it('puts codes where the reference kernel reads them once 6 bits are repacked, zero in rows and channels of the padding', () => {
     for (const bits of BITS) {
@@ -106,6 +142,25 @@ describe('packPanels()', () => {
     expect([...packed.subarray(64, 68)]).toEqual([0x93, 0x93, 0x93, 0x93]);
   });
 
+  it('gives hand-computed bytes for one step of 3 bits: low pairs by quad, then top bits of two quads to a vector', () => {
+    const codes = new Uint8Array(16 * 16);
+    codes.set([1, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0, 0, 4], 0); // row 0: channels 0, 4, 8, 12
+    codes.set([0, 0, 0, 5], 5 * 16); // row 5: quad 1, row 1 of it, channel 3
+    const packed = pack({ bits: 3, block: 'row', scale: 'bf16', zero: 'mid' }, { rows: 16, length: 16, codes, scales: new Uint16Array(0), zeros: new Uint16Array(0) });
+    expect(packed.length).toBe(96);
+    expect([...packed.entries()].filter(([, byte]) => byte !== 0)).toEqual([[0, 0b00_11_10_01], [16 + 4 + 3, 0b01], [64, 0b1100], [64 + 4 + 3, 0b1_0000]]);
+  });
+
+  it('gives hand-computed bytes for a header of shared grids: four halves, then 3 bits a row of scales and of zeros', () => {
+    const format: WeightFormat = { bits: 3, block: 16, scale: 'u3', zero: 'u3' };
+    const [scales, zeros] = [new Uint16Array(16), new Uint16Array(16)];
+    scales.set([5, 0, 7]); // 101, 000 and 111 from bit 6: over two bytes
+    zeros[15] = 6; // bits 45..47
+    const packed = pack(format, { rows: 16, length: 1, codes: new Uint8Array(16), scales, zeros, shared: Uint16Array.of(0x1234, 0x5678, 0x9abc, 0xdef0) });
+    expect([...packed.subarray(0, 20)]).toEqual([0x34, 0x12, 0x78, 0x56, 0xbc, 0x9a, 0xf0, 0xde, 0xc5, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xc0]);
+    expect(packed.length).toBe(20 + 96);
+  });
+
   it('gives hand-computed header bytes for each kind, minima after scales', () => {
     const one = (format: WeightFormat, zeros: number[]): number[] => {
       const packed = pack(format, { rows: 1, length: 1, codes: Uint8Array.of(1), scales: Uint16Array.of(0x2a), zeros: Uint16Array.from(zeros) });
@@ -122,25 +177,27 @@ describe('packPanels()', () => {
 
 describe('dequantise()', () => {
   it('gives s * q + m with the scale and offset that the reference kernel reads', () => {
-    for (const kind of KINDS) {
-      const format: WeightFormat = { bits: 4, block: 32, ...kind };
+    for (const kind of [...KINDS, ...ROW_KINDS]) {
+      const format: WeightFormat = { bits: 4, block: kind.scale === 'bf16' ? 'row' : 32, ...kind };
       const source = fill(format, 17, 40);
+      const weightBlock = format.block === 'row' ? ROW_BLOCK : 32;
       const half = (i: number): number => f32ToF16(0.01 * (i + 1));
       source.scales.forEach((_, i) => { if (format.scale === 'f16') source.scales[i] = half(i); });
       source.zeros.forEach((_, i) => { if (format.scale === 'f16' && format.zero === 'min') source.zeros[i] = half(-i - 2); });
-      const rowScales = format.scale === 'u8' ? Float32Array.from({ length: 64 }, (_, i) => bf16Above(0.003 * (i + 1))) : null;
+      source.shared?.forEach((_, i) => { source.shared![i] = half(i % 3 ? i : -i); });
+      const rowScales = format.scale === 'u8' || format.scale === 'bf16' ? Float32Array.from({ length: 64 }, (_, i) => bf16Above(0.003 * (i + 1))) : null;
       const packed = pack(format, source);
       const memory = viewsOf(new ArrayBuffer(packed.length + 256));
       memory.u8.set(packed);
       if (rowScales) new Uint32Array(memory.buffer).set(packRowScales(rowScales), packed.length / 4);
       const segment = {
-        from: 0, length: 40, weightBlock: 32, actBlock: 32, weightBits: 4, actBits: 8, header: headerFlags(format), data: 0,
+        from: 0, length: 40, weightBlock, actBlock: 32, weightBits: 4, actBits: 8, header: headerFlags(format), data: 0,
         panelBytes: panelBytes(format, 40), rowScales: packed.length, firstBlock: 0, clip: 1,
       };
       const values = dequantise(format, source, rowScales);
       for (let row = 0; row < 17; row++) {
         for (let k = 0; k < 40; k++) {
-          const block = (row >> 4) * segment.panelBytes + (k >> 5) * (headerBytes(segment.header) + 256);
+          const block = blockAddress(segment, row >> 4, Math.floor(k / weightBlock));
           const [scale, offset] = scaleAndOffset(memory, segment, block, row >> 4, row & 15);
           expect(values[row * 40 + k]).toBe(Math.fround(Math.fround(scale * source.codes[row * 40 + k]!) + offset));
         }
@@ -157,12 +214,25 @@ describe('dequantise()', () => {
 });
 
 describe('packFloatPanels()', () => {
-  it('is undone by unpackFloatPanels() and stores [K][16]', () => {
+  it.each([32, 16] as const)('is undone by unpackFloatPanels() and stores [K][16]: %d bits', (bits) => {
     const values = Float32Array.from({ length: 19 * 5 }, (_, i) => i + 0.5);
-    const out = new Uint8Array(2 * segmentPanelBytes({ bits: 32 }, 5) + 3).subarray(3);
-    packFloatPanels(values, 19, 5, out);
-    expect(unpackFloatPanels(19, 5, out)).toEqual(values);
-    expect(new DataView(out.buffer).getFloat32(3 + (1 * 16 + 2) * 4, true)).toBe(2 * 5 + 1 + 0.5);
-    expect(new DataView(out.buffer).getFloat32(3 + (5 * 16 + 3) * 4, true)).toBe(0);
+    const size = 2 * segmentPanelBytes({ bits }, 5);
+    const out = new Uint8Array(size + 4).fill(0xff).subarray(4);
+    packFloatPanels(values, 19, 5, out, bits);
+    expect(unpackFloatPanels(19, 5, out, bits)).toEqual(values);
+    const entry = (k: number, row: number): number => {
+      const at = 4 + (k * 16 + row) * (bits / 8);
+      const view = new DataView(out.buffer);
+      return bits === 32 ? view.getFloat32(at, true) : f16ToF32(view.getUint16(at, true));
+    };
+    expect(size).toBe(2 * 5 * 16 * (bits / 8));
+    expect([entry(1, 2), entry(5, 2), entry(5, 3)]).toEqual([2 * 5 + 1 + 0.5, 18 * 5 + 0.5, 0]);
+  });
+
+  it('rounds to halves as `f32ToF16`', () => {
+    const values = Float32Array.of(1 + 2 ** -11, 1e-7, 1e6, -0.1);
+    const out = new Uint8Array(segmentPanelBytes({ bits: 16 }, 4));
+    packFloatPanels(values, 1, 4, out, 16);
+    expect([...unpackFloatPanels(1, 4, out, 16)]).toEqual([1, 2 * 2 ** -24, 65504, f16ToF32(f32ToF16(-0.1))]);
   });
 });

@@ -1,6 +1,6 @@
 import { f16ToF32, fromBits } from '../../core/numeric.ts';
 import {
-  HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL, PANEL, SEGMENT_BYTES, SEG_ACT_BITS, SEG_ACT_BLOCK, SEG_CLIP, SEG_DATA, SEG_FIRST_BLOCK,
+  HEADER_INT_ZERO, HEADER_MIN, HEADER_ROW, HEADER_SHARED, HEADER_TWO_LEVEL, PANEL, SEGMENT_BYTES, SEG_ACT_BITS, SEG_ACT_BLOCK, SEG_CLIP, SEG_DATA, SEG_FIRST_BLOCK,
   SEG_FROM, SEG_HEADER, SEG_LENGTH, SEG_PANEL_BYTES, SEG_ROW_SCALES, SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
 } from '../../formats/descriptor.ts';
 import { codeBytes, headerBytes } from '../../formats/layout.ts';
@@ -39,11 +39,26 @@ export function readSegment(memory: LinearMemory, table: number, index: number):
 export const blockAddress = (s: SegmentView, panel: number, block: number): number =>
   s.data + panel * s.panelBytes + block * (headerBytes(s.header) + codeBytes(s.weightBits, s.weightBlock));
 
+/** Code of 3 bits of a row in 6 bytes. */
+const bits3At = (memory: LinearMemory, at: number, row: number): number => {
+  const byte = at + ((3 * row) >>> 3);
+  return ((memory.u8[byte]! | (memory.u8[byte + 1]! << 8)) >>> ((3 * row) & 7)) & 7;
+};
+
 /** Effective scale and offset of one row (0..15 in its panel) of a block: weight = s * q + m. */
 export function scaleAndOffset(memory: LinearMemory, s: SegmentView, block: number, panel: number, row: number): readonly [number, number] {
   const half = (address: number): number => f16ToF32(memory.u16[address >>> 1]!);
+  if (s.header & HEADER_SHARED) {
+    const on = (grid: number, codes: number): number => f(f(half(grid) * bits3At(memory, codes, row)) + half(grid + 2));
+    const scale = on(block, block + 8);
+    return [scale, -f(scale * on(block + 4, block + 14))];
+  }
   const twoLevel = s.header & HEADER_TWO_LEVEL;
   const pair = memory.i32[(s.rowScales >>> 2) + panel * PANEL + row]!;
+  if (s.header & HEADER_ROW) {
+    const scale = fromBits(pair << 16);
+    return [scale, s.header & HEADER_MIN ? fromBits(pair & 0xffff0000) : -f(scale * (1 << (s.weightBits - 1)))];
+  }
   const scale = twoLevel ? f(fromBits(pair << 16) * memory.u8[block + row]!) : half(block + 2 * row);
   const zeros = block + (twoLevel ? PANEL : 2 * PANEL);
   if (s.header & HEADER_INT_ZERO) return [scale, -f(scale * memory.u8[zeros + row]!)];
@@ -69,6 +84,11 @@ export function rowFactors(memory: LinearMemory, s: SegmentView, panel: number, 
 export function codeAt(memory: LinearMemory, bits: number, codes: number, row: number, k: number): number {
   const quad = row >>> 2;
   const lane = (row & 3) * 4 + (k & 3);
+  if (bits === 3) {
+    const step = codes + (k >>> 4) * 96 + lane;
+    const i = (k >>> 2) & 3;
+    return ((memory.u8[step + quad * 16]! >>> (2 * i)) & 3) | (((memory.u8[step + 64 + (quad >>> 1) * 16]! >>> (4 * (quad & 1) + i)) & 1) << 2);
+  }
   if (bits === 6) {
     const vectors = codes + (k >>> 4) * 192 + quad * 48 + lane;
     const byte = (i: number): number => memory.u8[vectors + 16 * i]!;
