@@ -1,3 +1,4 @@
+import { isCodes, type KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from './config.ts';
 
 /** Where a linear sits in the model; recipes address linears by it. The embedding table counts as `output`. */
@@ -45,5 +46,13 @@ export function linearSpecs(config: ModelConfig): LinearSpec[] {
   return specs;
 }
 
-/** Names of the f32 vectors of a packed model (`Manifest.vectors`), all of length `hidden`. */
-export const vectorNames = (config: ModelConfig): string[] => linearSpecs(config).flatMap((spec) => spec.norm ?? []);
+/** Names and lengths of the f32 vectors of a packed model (`Manifest.vectors`). */
+export function vectorSizes(config: ModelConfig, kv: KvFormat): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const { norm, site } of linearSpecs(config)) {
+    if (!norm) continue;
+    sizes.set(norm, config.hidden);
+    if (site === 'attn.qkv' && isCodes(kv) && kv.per === 'static') sizes.set(norm.replace(/norm$/, 'kv'), 4 * config.kvHeads * config.headDim);
+  }
+  return sizes;
+}

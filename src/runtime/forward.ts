@@ -1,4 +1,5 @@
 import type { Backend } from '../backends/backend.ts';
+import { hadamard, transposed, type Hadamard } from '../core/hadamard.ts';
 import { PAGE } from '../formats/descriptor.ts';
 import { padded } from '../formats/layout.ts';
 import type { ModelConfig } from '../models/config.ts';
@@ -37,6 +38,8 @@ export class Forward {
   readonly #embed: BoundLinear;
   readonly #output: BoundLinear;
   readonly #norm: number;
+  /** Small factors of the Hadamard matrix that hidden states are multiplied by, and of its inverse. */
+  readonly #rotation: { readonly order: number; readonly matrix: number; readonly inverse: number } | null;
 
   constructor(plan: Plan, backend: Backend, layout: MemoryLayout, options: Pick<LayoutOptions, 'context' | 'kv' | 'sequences'>, team: Team) {
     const { config } = plan;
@@ -58,7 +61,11 @@ export class Forward {
     this.#embed = plan.linears['embed'] ? bind('embed') : this.#output;
     this.#norm = vector('norm');
     this.caches = Array.from({ length: options.sequences }, (_, sequence) => new KvCache(backend, layout, config, options.kv, options.context, sequence));
+    this.#rotation = plan.rotated ? { order: hadamard(config.hidden)!.order, matrix: layout.rotations.get(config.hidden)!, inverse: layout.unrotation } : null;
     if (team.rank > 0) return;
+    const place = (address: number, { matrix }: Hadamard): void => backend.memory.f32.set(matrix, address >>> 2);
+    for (const [width, address] of layout.rotations) place(address, hadamard(width)!);
+    if (this.#rotation) place(layout.unrotation, transposed(hadamard(config.hidden)!));
     const { headDim, rope } = config;
     fillRopeTable(backend.memory.f32.subarray(layout.rope >>> 2, (layout.rope >>> 2) + options.context * headDim), rope, headDim, options.context);
   }
@@ -74,6 +81,8 @@ export class Forward {
   embed(tokens: ArrayLike<number>): void {
     const stride = padded(this.#config.hidden) * 4;
     for (let t = 0; t < tokens.length; t++) this.#embed.lookUp(tokens[t]!, this.#layout.x + t * stride);
+    const rotation = this.#rotation;
+    if (rotation) this.#backend.kernels.hadamard(this.#layout.x, stride / 4, tokens.length, this.#config.hidden, rotation.order, rotation.matrix);
   }
 
   /** Runs a block, which crosses no page, or a token of each of several sequences; leaves the logits of the last `rows` tokens. */
@@ -102,9 +111,22 @@ export class Forward {
       this.#observe(layer.down, count);
       layer.down.multiply(l.x, xStride, count, 1);
     }
-    this.#output.fromNorm(l.x + (count - rows) * xStride * 4, xStride, rows, this.#norm, normEps);
+    const last = l.x + (count - rows) * xStride * 4;
+    this.#turnBack(last, xStride, rows);
+    this.#output.fromNorm(last, xStride, rows, this.#norm, normEps);
     this.#observe(this.#output, rows);
     this.#output.multiply(l.logits, padded(vocab), rows, 0);
+  }
+
+  /** Undoes the rotation of hidden states, in place. */
+  #turnBack(rows: number, stride: number, count: number): void {
+    const rotation = this.#rotation;
+    if (!rotation) return;
+    const team = this.#team;
+    for (let more = team.deal(count); more; more = team.claim()) {
+      this.#backend.kernels.hadamard(rows + team.from * stride * 4, stride, team.to - team.from, this.#config.hidden, rotation.order, rotation.inverse);
+    }
+    team.barrier();
   }
 
   /** Sequence number `s` of the command. */
