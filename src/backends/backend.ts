@@ -107,14 +107,14 @@ export interface Kernels {
   kvClose(page8: number, page4: number, kvHeads: number, headDim: number, keyGroup: number, valueGroup: number): void;
 
   /*
-   * Pages of codes (`KvCodesFormat`). `constants`: f32 [k, v][scale, min][kvHeads * headDim] of the first of the heads, its channels `channels` long; 0: each
-   * token and head has its own.
+   * Pages of codes (`KvCodesFormat`), `bits` wide. `constants`: f32 [k, v][scale, min][channels] from the first channel of the (first) head on; 0: each token
+   * and head has its own. They are written with the tokens.
    */
   kvAppendCodes(
     k: number, v: number, stride: number, tokens: number, kvHeads: number, headDim: number, page: number, slot: number, bits: number, constants: number,
     channels: number,
   ): void;
-  /** One head of a page of codes, its first `tokens` tokens, as a page of f32; `table`: of the page's first position, to turn the keys by, or 0. */
+  /** The first `tokens` tokens of one head of a page of codes as a page of f32. `table`: RoPE's rows of those tokens, to turn the keys by, or 0. */
   kvExpand(head: number, tokens: number, headDim: number, bits: number, constants: number, channels: number, table: number, page: number): void;
 
   /*

@@ -88,8 +88,8 @@ export const isPaged = (format: KvFormat): format is Kv4Format => 'keyGroup' in 
 export const isCodes = (format: KvFormat): format is KvCodesFormat => 'per' in format;
 
 export const KV4: Kv4Format = { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 };
-export const KV8: KvFormat = { bits: 8 };
-export const KV32: KvFormat = { bits: 32 };
+export const KV8 = { bits: 8 } as const satisfies KvFormat;
+export const KV32 = { bits: 32 } as const satisfies KvFormat;
 
 /** The default format of a width. Throws `invalid_argument` for any other. */
 export function kvFormat(bits: KvBits): KvFormat {

@@ -28,6 +28,8 @@ export const KERNELS = [
   { name: 'kv_append_f32_simd128', op: 'kvAppendF32', isa: 'simd128' },
   { name: 'kv_append_i8h_simd128', op: 'kvAppendI8', isa: 'simd128' },
   { name: 'kv_close_i8h_u4_simd128', op: 'kvClose', isa: 'simd128' },
+  { name: 'kv_append_ug_simd128', op: 'kvAppendCodes', isa: 'simd128' },
+  { name: 'kv_expand_ug_f32_simd128', op: 'kvExpand', isa: 'simd128' },
   { name: 'attention_f32_f32_f32_simd128', op: 'attentionF32', isa: 'simd128' },
   { name: 'attention_f32_i8h_f32_simd128', op: 'attentionI8', isa: 'simd128' },
   { name: 'attention_f32_u4_f32_simd128', op: 'attentionU4', isa: 'simd128' },
