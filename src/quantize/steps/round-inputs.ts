@@ -1,3 +1,4 @@
+import { roundHalfEven } from '../../core/numeric.ts';
 import { blockLength, type ActFormat } from '../../formats/number-format.ts';
 
 /** Scale and centre of a format's grid over values from `low` to `high`. */
@@ -8,8 +9,8 @@ function gridOf({ bits, clip, zero }: ActFormat, low: number, high: number): rea
 }
 
 /**
- * Inputs as they are after quantising and back, in f64 arithmetic: what steps that search measure with. The kernels' own f32 rounding differs from it in
- * ties and last bits. values: f32 [tokens, cols]; static ranges are those of the given values.
+ * Inputs as they are after quantising and back, in f64 arithmetic: what steps that search measure with. The kernels' own f32 arithmetic differs from it in
+ * last bits. values: f32 [tokens, cols]; static ranges are those of the given values.
  */
 export function roundInputs(values: Float32Array, cols: number, act: ActFormat): Float32Array {
   const rounded = values.slice();
@@ -33,7 +34,7 @@ export function roundInputs(values: Float32Array, cols: number, act: ActFormat):
       });
       const [scale, centre] = gridOf(act, low, high);
       visit((x, at) => {
-        const code = scale > 0 ? Math.max(-limit, Math.min(limit, Math.round((x - centre) / scale))) : 0;
+        const code = scale > 0 ? Math.max(-limit, Math.min(limit, roundHalfEven((x - centre) / scale))) : 0;
         rounded[at] = scale * code + centre;
       });
     }
