@@ -2,11 +2,11 @@ import type { ActivationSamples, SiteSamples } from '../calibrate/samples.ts';
 import { TetradError } from '../core/errors.ts';
 import { linearSpecs, type LinearSpec } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
-import { stepOf, type Recipe } from './recipe.ts';
+import { formatsOf, stepOf, type Recipe } from './recipe.ts';
 import { chunkRows, RowReader } from './rows.ts';
 import { appliesTo, blockChoice, isPermuted, outlierColumns } from './segments.ts';
 import { blockGains, blocksLast, largest, movedBlocks, outlierBlocks } from './steps/blocks.ts';
-import { channelOrder } from './steps/reorder.ts';
+import { orderBy } from './steps/reorder.ts';
 
 /** What statistics decide before the image is laid out. */
 export interface Choices {
@@ -42,7 +42,7 @@ async function columnSquares(reader: RowReader, spec: LinearSpec, signal?: Abort
 /** The order before blocks are chosen: sorted where the recipe says so, the channels of largest magnitude last where they are outliers. */
 function baseOrder(recipe: Recipe, spec: LinearSpec, site: SiteSamples): Int32Array {
   const reorder = stepOf(recipe, 'reorder');
-  const order = reorder && appliesTo(reorder, spec) ? channelOrder(reorder.by, site) : Int32Array.from({ length: spec.cols }, (_, k) => k);
+  const order = reorder && appliesTo(reorder, spec) ? orderBy(reorder.by, site, formatsOf(recipe, spec).act) : Int32Array.from({ length: spec.cols }, (_, k) => k);
   const outliers = new Set(largest(site.absmax, outlierColumns(recipe, spec)));
   if (outliers.size === 0) return order;
   return Int32Array.from([...order.filter((channel) => !outliers.has(channel)), ...order.filter((channel) => outliers.has(channel))]);

@@ -1,5 +1,6 @@
 import { TetradError } from '../core/errors.ts';
-import { parseRecipe, type Recipe } from './recipe.ts';
+import { parseRecipe } from './parse.ts';
+import type { Recipe } from './recipe.ts';
 import { atom } from './recipes/atom.ts';
 import { comet } from './recipes/comet.ts';
 import { cometRotated } from './recipes/comet-rotated.ts';

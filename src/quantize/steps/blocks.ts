@@ -1,33 +1,11 @@
 import type { SiteSamples } from '../../calibrate/samples.ts';
 import type { ActFormat } from '../../formats/number-format.ts';
+import { roundInputs } from './round-inputs.ts';
 
 /** How many of `count` activation blocks of `cols` channels move to the other width: the nearest whole number; a short last block is always one of them. */
 export function movedBlocks(cols: number, block: number, share: number): number {
   const moved = Math.round(share * Math.ceil(cols / block));
   return share > 0 && cols % block !== 0 ? Math.max(1, moved) : moved;
-}
-
-type Width = Pick<ActFormat, 'bits' | 'clip' | 'zero'>;
-
-/** Squared error of each place of one block of a token's input under dynamic quantisation, added to `errors`, times `sign`. */
-function addErrors(row: Float32Array, order: Int32Array, from: number, to: number, { bits, clip, zero }: Width, sign: 1 | -1, errors: Float64Array): void {
-  let [low, high] = [Infinity, -Infinity];
-  for (let i = from; i < to; i++) {
-    const x = row[order[i]!]!;
-    if (x < low) low = x;
-    if (x > high) high = x;
-  }
-  if (!zero) [low, high] = [-Math.max(high, -low), Math.max(high, -low)];
-  const most = (1 << (bits - 1)) - 1;
-  const least = zero && bits === 4 ? -most - 1 : -most;
-  const scale = ((high - low) * clip) / (most - least);
-  const centre = (high + low) / 2 - (scale * (most + least)) / 2;
-  for (let i = from; i < to; i++) {
-    const x = row[order[i]!]! - centre;
-    const code = scale === 0 ? 0 : Math.max(least, Math.min(most, Math.round(x / scale)));
-    const rest = x - scale * code;
-    errors[i]! += sign * rest * rest;
-  }
 }
 
 /**
@@ -37,17 +15,13 @@ function addErrors(row: Float32Array, order: Int32Array, from: number, to: numbe
  * @param squares f64 [cols], squared norm of each column of the weights, by channel.
  */
 export function blockGains(
-  order: Int32Array, length: number, samples: SiteSamples, squares: Float64Array, base: Width & { readonly block: number }, other: Partial<Width>,
+  order: Int32Array, length: number, samples: SiteSamples, squares: Float64Array, base: ActFormat & { readonly block: number }, other: Pick<ActFormat, 'bits' | 'clip'>,
 ): Float64Array {
   const cols = order.length;
+  const rows = Float32Array.from({ length: samples.tokens * length }, (_, i) => samples.rows[Math.floor(i / length) * cols + order[i % length]!]!);
   const errors = new Float64Array(length);
-  for (let t = 0; t < samples.tokens; t++) {
-    const row = samples.rows.subarray(t * cols, (t + 1) * cols);
-    for (let from = 0; from < length; from += base.block) {
-      const to = Math.min(length, from + base.block);
-      addErrors(row, order, from, to, base, 1, errors);
-      addErrors(row, order, from, to, { ...base, ...other }, -1, errors);
-    }
+  for (const [act, sign] of [[base, 1], [{ ...base, ...other }, -1]] as const) {
+    roundInputs(rows, length, act).forEach((value, i) => (errors[i % length]! += sign * (value - rows[i]!) ** 2));
   }
   return Float64Array.from({ length: Math.ceil(length / base.block) }, (_, block) => {
     const places = errors.subarray(block * base.block, (block + 1) * base.block);

@@ -4,14 +4,15 @@ import { sha256 } from '../../container/digest.ts';
 import { writeContainer } from '../../container/write.ts';
 import type { Manifest, ModelImage } from '../../models/image.ts';
 import { CALIBRATION_TEXT } from '../../calibrate/text.ts';
-import { needsSamples } from '../../quantize/recipe.ts';
+import { needsCalibration } from '../../quantize/recipe.ts';
 import { resolveRecipe, type RecipeOptions } from '../checkpoint.ts';
 import { directorySink } from './directory-sink.ts';
 import { identify, openLocal } from './local-models.ts';
 import { opener } from './node.ts';
 
 export { withOverrides } from '../../quantize/overrides.ts';
-export { parseRecipe, type Recipe } from '../../quantize/recipe.ts';
+export { parseRecipe } from '../../quantize/parse.ts';
+export type { Recipe } from '../../quantize/recipe.ts';
 export { recipe, RECIPE_NAMES } from '../../quantize/registry.ts';
 export type { Manifest, RecipeOptions };
 
@@ -26,7 +27,7 @@ async function origin(source: string, options: RecipeOptions): Promise<Record<st
   const { kind, path } = await identify(source);
   return {
     ...(kind === 'gguf' ? { sourceSha256: await fileDigest(path, options.signal) } : {}),
-    ...(needsSamples(resolveRecipe(options)) ? { calibrationSha256: await sha256(new TextEncoder().encode(options.calibration ?? CALIBRATION_TEXT)) } : {}),
+    ...(needsCalibration(resolveRecipe(options)) ? { calibrationSha256: await sha256(new TextEncoder().encode(options.calibration ?? CALIBRATION_TEXT)) } : {}),
   };
 }
 
