@@ -34,8 +34,8 @@ function product(x: Float32Array, w: Float32Array, cols: number): Float64Array {
 }
 
 /**
- * Which of the factors [cols] have the least squared error of x w^T when inputs are divided and weights multiplied by them before both are quantised; of equal
- * ones the first. weights: f32 [rows, cols].
+ * Which of the factors [cols] give the least squared error of x w^T when inputs are divided and weights multiplied by them before both are quantised;
+ * of equal ones the first. weights: f32 [rows, cols].
  */
 export function leastError(tried: readonly Float64Array[], samples: SiteSamples, weights: Float32Array, cols: number, round: SiteRounding): number {
   const tokens = spread(samples.tokens, TOKENS);
