@@ -7,6 +7,7 @@ import type { ModelConfig } from '../models/config.ts';
 import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
 import { fill } from './fill.ts';
 import { Forward, type Tap } from './forward.ts';
+import { checkKv } from './kv-check.ts';
 import { layoutMemory, type MemoryLayout } from './layout.ts';
 import { Solo } from './team.ts';
 import { Workers, type ThreadHost } from './workers.ts';
@@ -191,6 +192,7 @@ export async function createDecoder(image: ModelImage, open: OpenBackend, option
   if (!Number.isInteger(sequences) || sequences < 1) {
     throw new TetradError('invalid_argument', `Cannot keep ${sequences} sequences: needed are 1 or more`);
   }
+  checkKv(manifest, kv);
   const plan = { context, kv, threads, logitRows, sequences };
   const layout = layoutMemory(manifest, plan);
   const backend = open(layout.total);

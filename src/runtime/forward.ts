@@ -4,6 +4,7 @@ import { PAGE } from '../formats/descriptor.ts';
 import { padded } from '../formats/layout.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { BoundLinear } from './bound-linear.ts';
+import { HeadTurns } from './head-turns.ts';
 import { KvCache } from './kv-cache.ts';
 import { gateUpStride, type LayoutOptions, type MemoryLayout, type Plan } from './layout.ts';
 import { fillRopeTable } from './rope-table.ts';
@@ -38,6 +39,7 @@ export class Forward {
   readonly #embed: BoundLinear;
   readonly #output: BoundLinear;
   readonly #norm: number;
+  readonly #turns: HeadTurns;
   /** Small factors of the Hadamard matrix that hidden states are multiplied by, and of its inverse. */
   readonly #rotation: { readonly order: number; readonly matrix: number; readonly inverse: number } | null;
 
@@ -60,7 +62,8 @@ export class Forward {
     this.#output = bind('output');
     this.#embed = plan.linears['embed'] ? bind('embed') : this.#output;
     this.#norm = vector('norm');
-    this.caches = Array.from({ length: options.sequences }, (_, sequence) => new KvCache(backend, layout, config, options.kv, options.context, sequence));
+    this.caches = Array.from({ length: options.sequences }, (_, sequence) => new KvCache(backend, layout, plan, options.kv, options.context, sequence));
+    this.#turns = new HeadTurns(backend, layout, config, options.kv);
     this.#rotation = plan.rotated ? { order: hadamard(config.hidden)!.order, matrix: layout.rotations.get(config.hidden)!, inverse: layout.unrotation } : null;
     if (team.rank > 0) return;
     const place = (address: number, { matrix }: Hadamard): void => backend.memory.f32.set(matrix, address >>> 2);
@@ -139,13 +142,10 @@ export class Forward {
     return this.#backend.memory.i32[(this.#layout.batch >>> 2) + 2 * s + 1]!;
   }
 
-  /** RoPE, and keys and values into the caches, KV head by KV head. */
+  /** Turns of queries and keys, and keys and values into the caches, KV head by KV head. */
   #append(layer: number, count: number, sequences: number, stride: number): void {
-    const { heads, kvHeads, headDim } = this.#config;
-    const { kernels } = this.#backend;
-    const { qkv, rope } = this.#layout;
+    const { kvHeads } = this.#config;
     const team = this.#team;
-    const group = heads / kvHeads;
     const each = count / sequences;
     for (let more = team.deal(sequences * kvHeads); more; more = team.claim()) {
       for (let unit = team.from; unit < team.to; ) {
@@ -153,10 +153,7 @@ export class Forward {
         const head = unit % kvHeads;
         const many = Math.min(kvHeads - head, team.to - unit);
         const position = this.#position(s);
-        const row = qkv + s * each * stride * 4;
-        const table = rope + position * headDim * 4;
-        kernels.rope(row + head * group * headDim * 4, stride, each, many * group, headDim, table);
-        kernels.rope(row + (heads + head) * headDim * 4, stride, each, many, headDim, table);
+        this.#turns.turn(head, many, s * each, each, stride, position);
         this.caches[this.#sequence(s)]!.append(layer, head, many, s * each, each, stride, Math.floor(position / PAGE), position % PAGE);
         unit += many;
       }

@@ -3,7 +3,7 @@ import { hadamard } from '../core/hadamard.ts';
 import { PAGE, PANEL, SEGMENT_BYTES } from '../formats/descriptor.ts';
 import { keptPages, kvHeadBytes, openFormat } from '../formats/kv-layout.ts';
 import { ceilTo, padded } from '../formats/layout.ts';
-import type { KvFormat } from '../formats/number-format.ts';
+import { isCodes, type KvFormat } from '../formats/number-format.ts';
 import { inputShape } from '../kernels/segment.ts';
 import { IMAGE_ALIGNMENT, type Linear, type Manifest } from '../models/image.ts';
 import { Arena } from './arena.ts';
@@ -118,6 +118,7 @@ export function layoutMemory(manifest: Plan, options: LayoutOptions, rank = 0): 
   const matrix = (width: number): number => arena.take((hadamard(width)?.order ?? 0) ** 2 * 4);
   const widths = new Set(linears.flatMap(([, { rotate, cols }]) => (rotate ? [cols] : [])));
   if (manifest.rotated) widths.add(hidden);
+  if (isCodes(options.kv) && options.kv.rotate) widths.add(headDim);
   const rotations = new Map([...widths].map((width) => [width, matrix(width)]));
   const unrotation = manifest.rotated ? matrix(hidden) : 0;
   const rope = arena.take(options.context * headDim * 4);
@@ -155,7 +156,7 @@ export function layoutMemory(manifest: Plan, options: LayoutOptions, rank = 0): 
   const ranks = Array.from({ length: threads }, () => ({
     own: threads === 1 ? input : inputs(OWN_TOKENS),
     gemmScratch: arena.take(Math.max(gemmScratchBytes(widest, segments), floats ? floatScratchBytes(widest) : 0)),
-    attentionScratch: arena.take(unitScratchBytes(manifest.config)),
+    attentionScratch: arena.take(unitScratchBytes(manifest.config, options.kv)),
   }));
 
   return {
