@@ -6,6 +6,8 @@ export const PANEL = 16;
 export const PAGE = 64;
 /** Input channels that the GEMM unpacks at a time; a multiple of every block. */
 export const GEMM_CHUNK = 768;
+/** Input channels that `gemmFloat` expands, and adds in one sum, at a time; a multiple of every block. Their panel stays in the first cache. */
+export const FLOAT_CHUNK = 256;
 
 // Segment descriptor: SEGMENT_BYTES bytes of i32 fields, one per segment of a linear, consecutive in linear memory.
 /** First channel (permuted order); also its offset in a row of activation codes. A multiple of 16. */
