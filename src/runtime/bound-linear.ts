@@ -1,9 +1,9 @@
-import type { Backend, Kernels } from '../backends/backend.ts';
+import type { Backend, Kernels, LinearMemory } from '../backends/backend.ts';
 import { PANEL } from '../formats/descriptor.ts';
 import { padded } from '../formats/layout.ts';
 import { inputShape, writeSegments } from '../kernels/segment.ts';
 import type { Linear } from '../models/image.ts';
-import { OWN_TOKENS, quantSegments, type InputBuffers, type MemoryLayout } from './layout.ts';
+import { OWN_TOKENS, quantSegments, type InputBuffers, type MemoryLayout, type QuantSegment } from './layout.ts';
 import type { Team } from './team.ts';
 
 /** What a linear's input is made from. */
@@ -27,6 +27,7 @@ export class BoundLinear {
   readonly #table: number;
   /** 0: an f32 linear. */
   readonly #count: number;
+  readonly #segments: readonly QuantSegment[];
   readonly #codesStride: number;
   readonly #blocks: number;
   readonly #weights: number;
@@ -48,6 +49,7 @@ export class BoundLinear {
     this.#index = linear.permute ? layout.image + linear.permute.offset : 0;
     this.#table = layout.tables[name]!;
     this.#count = segments.length;
+    this.#segments = segments;
     this.#codesStride = input.codes;
     this.#blocks = input.blocks;
     this.#weights = layout.image + linear.segments[0]!.data.offset;
@@ -57,9 +59,30 @@ export class BoundLinear {
     writeSegments(backend.memory, this.#table, segments.map((s) => ({ ...s, data: address(s.data.offset), rowScales: address(s.rowScales?.offset) })));
   }
 
-  /** f32 input of the last producer call, for taps: [tokens, stride]; null where only codes are kept. */
-  get values(): { readonly address: number; readonly stride: number } | null {
-    return this.#valuesStride ? { address: this.#input.values, stride: this.#valuesStride } : null;
+  /** Input of the last producer call, for taps: f32 [tokens, stride] in the order of the producer's channels. */
+  input(memory: LinearMemory, tokens: number): { readonly rows: Float32Array; readonly stride: number } {
+    const { i32, f32 } = memory;
+    const stride = this.#valuesStride;
+    const values = this.#input.values >>> 2;
+    if (stride && !this.#index) return { rows: f32.subarray(values, values + tokens * stride), stride };
+    const rows = new Float32Array(tokens * this.cols);
+    for (let t = 0; t < tokens; t++) {
+      const at = this.#count ? this.#decoded(memory, t) : (k: number): number => f32[values + t * stride + k]!;
+      for (let k = 0; k < this.cols; k++) rows[t * this.cols + (this.#index ? i32[(this.#index >>> 2) + k]! : k)] = at(k);
+    }
+    return { rows, stride: this.cols };
+  }
+
+  /** What a token's code of channel k, in the order in which they are multiplied, stands for: scale * code. */
+  #decoded({ i8, f32 }: LinearMemory, token: number): (k: number) => number {
+    const codes = this.#input.codes + token * this.#codesStride;
+    const scaleOf = new Float32Array(this.cols);
+    let block = (this.#input.scales >>> 2) + token * this.#blocks;
+    for (const { k: [from, to], weight } of this.#segments) {
+      for (let k = from; k < to; k++) scaleOf[k] = f32[block + Math.floor((k - from) / weight.block)]!;
+      block += Math.ceil((to - from) / weight.block);
+    }
+    return (k) => scaleOf[k]! * i8[codes + k]!;
   }
 
   fromNorm(x: number, xStride: number, tokens: number, gamma: number, eps: number): void {
