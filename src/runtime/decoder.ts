@@ -6,13 +6,13 @@ import type { KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
 import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
 import { fill } from './fill.ts';
-import { Forward, type Tap } from './forward.ts';
+import { Forward, type Tap, type Trace } from './forward.ts';
 import { checkKv } from './kv-check.ts';
 import { layoutMemory, type MemoryLayout } from './layout.ts';
 import { Solo } from './team.ts';
 import { Workers, type ThreadHost } from './workers.ts';
 
-export type { Tap } from './forward.ts';
+export type { Edge, Tap, Trace } from './forward.ts';
 
 export interface DecoderOptions extends CopyOptions {
   readonly context: number;
@@ -66,6 +66,12 @@ export class Decoder implements AsyncDisposable {
   /** Observes inputs while it is set. */
   set tap(tap: Tap | null) {
     this.#forward.tap = tap;
+  }
+
+  /** Observes, and may change, what passes between linears while it is set. */
+  set trace(trace: Trace | null) {
+    if (trace && this.threads > 1) throw new TetradError('invalid_argument', `Cannot trace a model on ${this.threads} threads: needed is 1`);
+    this.#forward.trace = trace;
   }
 
   get vocab(): number {

@@ -10,8 +10,20 @@ import { gateUpStride, type LayoutOptions, type MemoryLayout, type Plan } from '
 import { fillRopeTable } from './rope-table.ts';
 import type { Command, Team } from './team.ts';
 
-/** Sees the f32 input of every linear: rows [tokens, stride] of which the first `cols` count. Only f32 models keep them. */
+/**
+ * Sees the input of every linear: rows [tokens, stride] of which the first `cols` count, in the order of the producer's
+ * channels. Of a quantised linear these are the numbers that its codes stand for.
+ */
 export type Tap = (site: string, rows: Float32Array, tokens: number, stride: number, cols: number) => void;
+
+/** What passes between the linears of a layer: its hidden state before attention and before the MLP, and what their inner linears read. */
+export type Edge = 'hidden' | 'qkv' | 'attention' | 'middle' | 'gateUp';
+
+/**
+ * Sees, and may change, what passes between linears: rows [tokens, stride] in place, of which the first `cols` count. After the last layer comes the
+ * `hidden` of a layer that is not there. With one thread only: others would not wait.
+ */
+export type Trace = (edge: Edge, layer: number, rows: Float32Array, tokens: number, stride: number, cols: number) => void;
 
 interface Layer {
   readonly attentionNorm: number;
@@ -31,6 +43,8 @@ export class Forward {
   readonly caches: readonly KvCache[];
   /** Set to observe inputs; see `Tap`. */
   tap: Tap | null = null;
+  /** Set to observe or change what passes between linears; see `Trace`. */
+  trace: Trace | null = null;
   readonly #backend: Backend;
   readonly #config: ModelConfig;
   readonly #layout: MemoryLayout;
@@ -98,22 +112,28 @@ export class Forward {
     const ffnStride = gateUpStride(ffn);
     for (let i = 0; i < this.#layers.length; i++) {
       const layer = this.#layers[i]!;
+      this.#show('hidden', i, l.x, count, xStride, hidden);
       layer.qkv.fromNorm(l.x, xStride, count, layer.attentionNorm, normEps);
       this.#observe(layer.qkv, count);
       layer.qkv.multiply(l.qkv, qkvStride, count, 0);
+      this.#show('qkv', i, l.qkv, count, qkvStride, (heads + 2 * kvHeads) * headDim);
       this.#append(i, count, sequences, qkvStride);
       if (sequences === 1) this.#attend(i, count, qkvStride, attentionStride);
       else this.#attendEach(i, sequences, qkvStride, attentionStride);
+      this.#show('attention', i, l.attention, count, attentionStride, heads * headDim);
       layer.o.from(l.attention, attentionStride, count);
       this.#observe(layer.o, count);
       layer.o.multiply(l.x, xStride, count, 1);
+      this.#show('middle', i, l.x, count, xStride, hidden);
       layer.gateUp.fromNorm(l.x, xStride, count, layer.ffnNorm, normEps);
       this.#observe(layer.gateUp, count);
       layer.gateUp.multiply(l.gateUp, ffnStride, count, 0);
+      this.#show('gateUp', i, l.gateUp, count, ffnStride, 2 * ffn);
       layer.down.fromGateUp(l.gateUp, ffnStride, count);
       this.#observe(layer.down, count);
       layer.down.multiply(l.x, xStride, count, 1);
     }
+    this.#show('hidden', this.#layers.length, l.x, count, xStride, hidden);
     const last = l.x + (count - rows) * xStride * 4;
     this.#turnBack(last, xStride, rows);
     this.#output.fromNorm(last, xStride, rows, this.#norm, normEps);
@@ -200,8 +220,12 @@ export class Forward {
   }
 
   #observe(linear: BoundLinear, tokens: number): void {
-    if (!this.tap || !linear.values) return;
-    const { address, stride } = linear.values;
-    this.tap(linear.name, this.#backend.memory.f32.subarray(address >>> 2, (address >>> 2) + tokens * stride), tokens, stride, linear.cols);
+    if (!this.tap) return;
+    const { rows, stride } = linear.input(this.#backend.memory, tokens);
+    this.tap(linear.name, rows, tokens, stride, linear.cols);
+  }
+
+  #show(edge: Edge, layer: number, address: number, tokens: number, stride: number, cols: number): void {
+    this.trace?.(edge, layer, this.#backend.memory.f32.subarray(address >>> 2, (address >>> 2) + tokens * stride), tokens, stride, cols);
   }
 }

@@ -57,7 +57,11 @@ describe('perplexity lines', () => {
   });
 
   it('divergenceReport() holds every figure', () => {
-    const text = divergenceReport(10, { perplexity: 11, ratio: 1.1, meanKl: 0.05, medianKl: 0.01, kl999: 0.5, maxKl: 2, sameTop: 0.9, rmsChange: 0.03 });
+    const errors = { perplexity: 0.1, basePerplexity: 0.2, ratio: 0.03, meanKl: 0.004, sameTop: 0.05, rmsChange: 0.006 };
+    const figures = { perplexity: 11, ratio: 1.1, meanKl: 0.05, medianKl: 0.01, kl999: 0.5, maxKl: 2, sameTop: 0.9, rmsChange: 0.03, errors };
+    const text = divergenceReport(10, figures);
     expect(text.match(/[\d.]+(?= %|$)/gm)).toEqual(['11.000000', '10.000000', '1.100000', '0.050000', '2.000000', '0.500000', '0.010000', '3.000', '90.000']);
+    expect(text).not.toContain('±');
+    expect(divergenceReport(10, figures, true).match(/(?<=± )[\d.]+/g)).toEqual(['0.100000', '0.200000', '0.030000', '0.004000', '0.600', '5.000']);
   });
 });

@@ -18,10 +18,8 @@ import { rope } from './rope.ts';
 import { sparse } from './sparse.ts';
 
 const OPS = {
-  gemm, gemmF32, dotRate: () => {}, rmsnormQuant, siluMulQuant, gatherQuant, embed, embedF32, repackU6, rope,
-  kvAppendF32, kvAppendI8, kvClose, kvAppendCodes, kvExpand, attentionF32, attentionI8, attentionU4, attentionMerge, attentionFinish,
   gemm, gemmF32, gemmFloat, sparse, hadamard, gram, dotRate: () => {}, rmsnormQuant, siluMulQuant, gatherQuant, embed, embedF32, repackU6, rope,
-  kvAppendF32, kvAppendI8, kvClose, attentionF32, attentionI8, attentionU4, attentionMerge, attentionFinish,
+  kvAppendF32, kvAppendI8, kvClose, kvAppendCodes, kvExpand, attentionF32, attentionI8, attentionU4, attentionMerge, attentionFinish,
 } satisfies { [Op in keyof Kernels]: (memory: LinearMemory, ...args: Parameters<Kernels[Op]>) => void };
 
 /** The scalar kernels over one memory. */
