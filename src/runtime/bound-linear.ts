@@ -156,7 +156,7 @@ export class BoundLinear {
       const stride = this.#rotatedStride;
       const rotated = this.#input.rotated + from * stride * 4;
       this.#run(source, rows, xStride, from, to, gamma, eps, 0, rotated, stride, 0);
-      this.#kernels.hadamard(rotated, stride, to - from, this.cols, rotation.order, rotation.matrix);
+      this.#kernels.hadamard(rotated, stride, to - from, this.cols, rotation.order, rotation.matrix, this.#layout.gemmScratch);
       this.#fillFrom('rows', rotated, stride, from, to, 0, 0);
     } else {
       this.#fillFrom(source, rows, xStride, from, to, gamma, eps);

@@ -99,7 +99,7 @@ export class Forward {
     const stride = padded(this.#config.hidden) * 4;
     for (let t = 0; t < tokens.length; t++) this.#embed.lookUp(tokens[t]!, this.#layout.x + t * stride);
     const rotation = this.#rotation;
-    if (rotation) this.#backend.kernels.hadamard(this.#layout.x, stride / 4, tokens.length, this.#config.hidden, rotation.order, rotation.matrix);
+    if (rotation) this.#backend.kernels.hadamard(this.#layout.x, stride / 4, tokens.length, this.#config.hidden, rotation.order, rotation.matrix, this.#layout.gemmScratch);
   }
 
   /** Runs a block, which crosses no page, or a token of each of several sequences; leaves the logits of the last `rows` tokens. */
@@ -147,7 +147,7 @@ export class Forward {
     if (!rotation) return;
     const team = this.#team;
     for (let more = team.deal(count); more; more = team.claim()) {
-      this.#backend.kernels.hadamard(rows + team.from * stride * 4, stride, team.to - team.from, this.#config.hidden, rotation.order, rotation.inverse);
+      this.#backend.kernels.hadamard(rows + team.from * stride * 4, stride, team.to - team.from, this.#config.hidden, rotation.order, rotation.inverse, this.#layout.gemmScratch);
     }
     team.barrier();
   }

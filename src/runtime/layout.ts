@@ -76,6 +76,7 @@ export interface MemoryLayout {
   readonly attentionPartials: number;
   /** [OWN_TOKENS] tokens; this and all below belong to the rank alone. */
   readonly own: InputBuffers;
+  /** Of the GEMMs and of Hadamard products. */
   readonly gemmScratch: number;
   readonly attentionScratch: number;
   /** Bytes of all, and of each part. */
