@@ -6,6 +6,7 @@ export * from './kernels/embed';
 export * from './kernels/gemm_f32_f32_f32';
 export * from './kernels/kv_append';
 export * from './kernels/kv_close';
+export * from './kernels/outliers_f32_ug_f32';
 export * from './kernels/producers';
 export * from './kernels/repack_u6_u6';
 export * from './kernels/rope';

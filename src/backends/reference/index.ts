@@ -8,12 +8,13 @@ import { gemm } from './gemm.ts';
 import { gemmF32 } from './gemm-f32.ts';
 import { kvAppendF32, kvAppendI8 } from './kv-append.ts';
 import { kvClose } from './kv-close.ts';
+import { outliers } from './outliers.ts';
 import { gatherQuant, rmsnormQuant, siluMulQuant } from './producers.ts';
 import { repackU6 } from './repack.ts';
 import { rope } from './rope.ts';
 
 const OPS = {
-  gemm, gemmF32, dotRate: () => {}, rmsnormQuant, siluMulQuant, gatherQuant, embed, embedF32, repackU6, rope,
+  gemm, gemmF32, dotRate: () => {}, rmsnormQuant, siluMulQuant, gatherQuant, outliers, embed, embedF32, repackU6, rope,
   kvAppendF32, kvAppendI8, kvClose, attentionF32, attentionI8, attentionU4, attentionMerge, attentionFinish,
 } satisfies { [Op in keyof Kernels]: (memory: LinearMemory, ...args: Parameters<Kernels[Op]>) => void };
 
