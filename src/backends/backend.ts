@@ -18,7 +18,7 @@ export interface LinearMemory {
  *
  * Quantised activations of T tokens: `codes` i8 [T, codesStride], channels in segment order, zero in the padding; `scales` f32 and `sums` i32
  * [T, blocksStride], one entry per weight block (an activation block's scale is repeated for its weight blocks), then in `scales` the centres of asymmetric
- * activation blocks.
+ * activation blocks, which `gemm` leaves to its caller (`gemmF32` over the sums of each block's weights).
  * Strides of f32 and i32 arrays count elements, those of codes count bytes.
  */
 export interface Kernels {
@@ -49,7 +49,10 @@ export interface Kernels {
   ): void;
   /** out[t, r] += sum over the row's entries, from 0 and ascending, of x[t, channel] * value. `starts` u32 [rows + 1], `entries` u32 (`models/image.ts`). */
   sparse(starts: number, entries: number, x: number, xStride: number, out: number, outStride: number, tokens: number, firstRow: number, lastRow: number): void;
-  /** out[t, r] += sum over segments with SEG_OUTLIERS and channels k, ascending, where |x[t, k]| is at least that, of x[t, k] * w[r, k]. */
+  /**
+   * out[t, r] = out[t, r] + x[t, k] * w[r, k], one after another, for the segments with SEG_OUTLIERS and their channels k, ascending, where |x[t, k]| is at
+   * least that. Rows of x are as a producer leaves `values`.
+   */
   outliers(
     segments: number, count: number, x: number, xStride: number, out: number, outStride: number, tokens: number, firstPanel: number, lastPanel: number,
   ): void;

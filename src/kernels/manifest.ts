@@ -25,6 +25,7 @@ export const KERNELS = [
   { name: 'rmsnorm_permute_quant_f32_ig_simd128', op: 'rmsnormQuant', isa: 'simd128' },
   { name: 'silu_mul_permute_quant_f32_ig_simd128', op: 'siluMulQuant', isa: 'simd128' },
   { name: 'permute_quant_f32_ig_simd128', op: 'gatherQuant', isa: 'simd128' },
+  { name: 'outliers_f32_ug_f32_simd128', op: 'outliers', isa: 'simd128' },
   { name: 'repack_u6_u6_simd128', op: 'repackU6', isa: 'simd128' },
   { name: 'embed_ug_f32_simd128', op: 'embed', isa: 'simd128' },
   { name: 'embed_f32_f32_simd128', op: 'embedF32', isa: 'simd128' },
