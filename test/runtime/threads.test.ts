@@ -30,7 +30,8 @@ afterEach(async () => {
   handles = [];
 });
 
-const CODES: KvCodesFormat = { bits: 8, per: 'token', rope: 'before' };
+const BEFORE: KvCodesFormat = { bits: 8, per: 'token', rope: 'before' };
+const ROTATED: KvCodesFormat = { bits: 4, per: 'token', rope: 'after', rotate: true };
 
 interface Options { kv?: KvFormat; host?: ThreadHost; sequences?: number }
 
@@ -71,7 +72,8 @@ describe.skipIf(!stripsTypes)('Decoder on threads', { timeout: 60_000 }, () => {
     expect((await steps(3)).equals(await steps(1))).toBe(true);
   });
 
-  it.each([['w4a8', KV4], ['f32', KV32], ['w4a8', CODES]] as const)('gives the bytes of one thread for %s, %o on 2, 3 and 4, for blocks of any size', async (name, kv) => {
+  const models = [['w4a8', KV4], ['f32', KV32], ['w4a8', BEFORE], ['w4a8', ROTATED]] as const;
+  it.each(models)('gives the bytes of one thread for %s, %o on 2, 3 and 4, for blocks of any size', async (name, kv) => {
     const image = quantize(store, recipe(name));
     const want = logits(await decoder(image, 1, { kv }), [64]);
     for (const threads of [2, 3, 4]) {
