@@ -94,49 +94,54 @@ export function kv_append_ug_simd128(
 
 @inline function value4(codes: v128, scale: v128, minimum: v128): v128 { return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(codes), scale), minimum); }
 
-/** Stores lanes a page's row of keys apart. */
-@inline function scatter(to: usize, x: v128): void {
-  v128.store_lane<f32>(to, x, 0);
-  v128.store_lane<f32>(to, x, 1, 4 * PAGE);
-  v128.store_lane<f32>(to, x, 2, 8 * PAGE);
-  v128.store_lane<f32>(to, x, 3, 12 * PAGE);
-}
-
-/** A token's key into its column at `to`, turned by the table's row where there is one. */
-function expandKey(codes: usize, headDim: usize, bits: i32, constants: usize, minima: usize, scaleAt: usize, table: usize, to: usize): void {
+/** A token's row of f32 at `to`, turned by the table's row where there is one. */
+function expand(codes: usize, headDim: usize, bits: i32, constants: usize, minima: usize, scaleAt: usize, table: usize, to: usize): void {
   const half = headDim << 1, scale = ofToken(constants, scaleAt), minimum = ofToken(constants, scaleAt + 2 * PAGE);
-  for (let i: usize = 0; i < half; i += 16, to += 16 * PAGE) {
+  for (let i: usize = 0; i < half; i += 16) {
     const j = half + i;
     const a = first4(codes, bits, i, side4(constants, i, scale), side4(constants, minima + i, minimum));
     const b = second4(codes, bits, i, j, side4(constants, j, scale), side4(constants, minima + j, minimum));
     if (!table) {
-      scatter(to, a);
-      scatter(to + half * PAGE, b);
+      v128.store(to + i, a);
+      v128.store(to + j, b);
       continue;
     }
     const cos = v128.load(table + i), sin = v128.load(table + j);
-    scatter(to, f32x4.sub(f32x4.mul(a, cos), f32x4.mul(b, sin)));
-    scatter(to + half * PAGE, f32x4.add(f32x4.mul(b, cos), f32x4.mul(a, sin)));
+    v128.store(to + i, f32x4.sub(f32x4.mul(a, cos), f32x4.mul(b, sin)));
+    v128.store(to + j, f32x4.add(f32x4.mul(b, cos), f32x4.mul(a, sin)));
   }
 }
 
-/** A token's value into its row at `to`. */
-function expandValue(codes: usize, headDim: usize, bits: i32, constants: usize, minima: usize, scaleAt: usize, to: usize): void {
-  const half = headDim << 1, scale = ofToken(constants, scaleAt), minimum = ofToken(constants, scaleAt + 2 * PAGE);
-  for (let i: usize = 0; i < half; i += 16) {
-    const j = half + i;
-    v128.store(to + i, first4(codes, bits, i, side4(constants, i, scale), side4(constants, minima + i, minimum)));
-    v128.store(to + j, second4(codes, bits, i, j, side4(constants, j, scale), side4(constants, minima + j, minimum)));
+/** Rows of `row` bytes, one of each token, to columns. */
+function transpose(rows: usize, row: usize, tokens: i32, to: usize): void {
+  for (; tokens >= 4; tokens -= 4, rows += 4 * row, to += 16) {
+    for (let c: usize = 0, at = to; c < row; c += 16, at += 16 * PAGE) {
+      const from = rows + c, w = v128.load(from), x = v128.load(from + row), y = v128.load(from + 2 * row), z = v128.load(from + 3 * row);
+      const first = v128.shuffle<f32>(w, x, 0, 4, 1, 5), second = v128.shuffle<f32>(y, z, 0, 4, 1, 5);
+      v128.store(at, v128.shuffle<f32>(first, second, 0, 1, 4, 5));
+      v128.store(at, v128.shuffle<f32>(first, second, 2, 3, 6, 7), 4 * PAGE);
+      const third = v128.shuffle<f32>(w, x, 2, 6, 3, 7), fourth = v128.shuffle<f32>(y, z, 2, 6, 3, 7);
+      v128.store(at, v128.shuffle<f32>(third, fourth, 0, 1, 4, 5), 8 * PAGE);
+      v128.store(at, v128.shuffle<f32>(third, fourth, 2, 3, 6, 7), 12 * PAGE);
+    }
+  }
+  for (; tokens > 0; tokens--, rows += row, to += 4) {
+    for (let c: usize = 0; c < row; c += 4) store<f32>(to + c * PAGE, load<f32>(rows + c));
   }
 }
 
+/** Keys are expanded where the values will lie, and go from there to their columns. */
 export function kv_expand_ug_f32_simd128(
   head: usize, tokens: i32, headDim: i32, bits: i32, constants: usize, channels: i32, table: usize, page: usize,
 ): void {
   const row = <usize>headDim << 2, codeRow = <usize>(headDim * bits) >> 3, matrix = codesBytes(headDim, bits), minima = <usize>channels << 2;
-  const valueConstants = constants ? constants + 2 * minima : 0;
-  for (let t: usize = 0, codes = head, scales = head + 2 * matrix; t < <usize>tokens; t++, codes += codeRow, scales += 2) {
-    expandKey(codes, headDim, bits, constants, minima, scales, table ? table + t * row : 0, page + 4 * t);
-    expandValue(codes + matrix, headDim, bits, valueConstants, minima, scales + 4 * PAGE, page + row * PAGE + t * row);
+  const rows = page + row * PAGE, end = rows + <usize>tokens * row, valueConstants = constants ? constants + 2 * minima : 0;
+  for (let to = rows, codes = head, scales = head + 2 * matrix; to < end; to += row, codes += codeRow, scales += 2) {
+    expand(codes, headDim, bits, constants, minima, scales, table, to);
+    if (table) table += row;
+  }
+  transpose(rows, row, tokens, page);
+  for (let to = rows, codes = head + matrix, scales = head + 2 * matrix + 4 * PAGE; to < end; to += row, codes += codeRow, scales += 2) {
+    expand(codes, headDim, bits, valueConstants, minima, scales, 0, to);
   }
 }

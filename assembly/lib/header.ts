@@ -1,10 +1,12 @@
-import { HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL } from '../../src/formats/descriptor';
+import { HEADER_INT_ZERO, HEADER_MIN, HEADER_ROW, HEADER_SHARED, HEADER_TWO_LEVEL } from '../../src/formats/descriptor';
 import { loadF16x4 } from './f16';
 import { N0, N4 } from './literal';
 import { widenU8x4 } from './widen';
 
 /** Bytes of a block header. */
 @inline export function headerBytes(flags: i32): usize {
+  if (flags & HEADER_ROW) return 0;
+  if (flags & HEADER_SHARED) return 20;
   const level: usize = flags & HEADER_TWO_LEVEL ? 16 : 32;
   return level + (flags & HEADER_INT_ZERO ? 16 : 0) + (flags & HEADER_MIN ? level : 0);
 }

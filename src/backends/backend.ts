@@ -1,4 +1,4 @@
-import { GEMM_CHUNK, PAGE, PANEL } from '../formats/descriptor.ts';
+import { FLOAT_CHUNK, GEMM_CHUNK, PAGE, PANEL } from '../formats/descriptor.ts';
 
 /** What the decoder needs of an engine: types and sizes. `open.ts` is the one file that knows the implementations. */
 
@@ -18,7 +18,7 @@ export interface LinearMemory {
  *
  * Quantised activations of T tokens: `codes` i8 [T, codesStride], channels in segment order, zero in the padding; `scales` f32 and `sums` i32
  * [T, blocksStride], one entry per weight block (an activation block's scale is repeated for its weight blocks), then in `scales` the centres of asymmetric
- * activation blocks.
+ * activation blocks, which `gemm` leaves to its caller (`gemmF32` over the sums of each block's weights).
  * Strides of f32 and i32 arrays count elements, those of codes count bytes.
  */
 export interface Kernels {
@@ -39,27 +39,32 @@ export interface Kernels {
   ): void;
 
   /**
-   * out[t, r] = (residual ? out[t, r] : 0) + sum over k, ascending, of x[t, from + k] * w[r, k] for the weights of one descriptor (`writeFloatRow`), of any
-   * format: a code's value is `s * q + m`, each operation rounded. `scratch`: `floatScratchBytes`.
+   * out[t, r] = (residual ? out[t, r] : 0) + sum over k of x[t, from + k] * w[r, k] for the weights of one descriptor (`writeFloatRow`), of any format: a
+   * code's value is `s * q + m`, each operation rounded. FLOAT_CHUNK channels are summed from 0, ascending, and the sums are added in ascending order.
+   * `scratch`: `floatScratchBytes`.
    */
   gemmFloat(
     segment: number, x: number, xStride: number, out: number, outStride: number, tokens: number, firstPanel: number, lastPanel: number, residual: number,
     scratch: number,
   ): void;
-  /** out[t, r] += sum over the row's entries, ascending, of x[t, channel] * value. `starts` u32 [rows + 1], `entries` u32 (`models/image.ts`). */
+  /** out[t, r] += sum over the row's entries, from 0 and ascending, of x[t, channel] * value. `starts` u32 [rows + 1], `entries` u32 (`models/image.ts`). */
   sparse(starts: number, entries: number, x: number, xStride: number, out: number, outStride: number, tokens: number, firstRow: number, lastRow: number): void;
-  /** out[t, r] += sum over segments with SEG_OUTLIERS and channels k, ascending, where |x[t, k]| is at least that, of x[t, k] * w[r, k]. */
+  /**
+   * out[t, r] = out[t, r] + x[t, k] * w[r, k], one after another, for the segments with SEG_OUTLIERS and their channels k, ascending, where |x[t, k]| is at
+   * least that. Rows of x are as a producer leaves `values`.
+   */
   outliers(
     segments: number, count: number, x: number, xStride: number, out: number, outStride: number, tokens: number, firstPanel: number, lastPanel: number,
   ): void;
   /**
-   * Multiplies rows in place by a matrix H = M (x) S, `length` = order * 2^n: first S, the unnormalised Sylvester-Hadamard matrix, on each run of 2^n channels,
-   * by butterflies of distance 1, 2, 4, ...; then M f32 [order, order] across the runs, sums ascending. order 1: only a factor, M[0].
+   * Multiplies rows in place by a matrix H = M (x) S, `length` = order * 2^n, a multiple of 4: first S, the unnormalised Sylvester-Hadamard matrix, on each
+   * run of 2^n channels, by butterflies of distance 1, 2, 4, ...; then M f32 [order, order] across the runs, sums from 0 and ascending. `order`: a multiple
+   * of 4, or 1: M is only a factor. `scratch`: 16 bytes an order.
    */
-  hadamard(x: number, xStride: number, tokens: number, length: number, order: number, matrix: number): void;
+  hadamard(x: number, xStride: number, tokens: number, length: number, order: number, matrix: number, scratch: number): void;
   /**
-   * gram[i, j] += sum over t, ascending, of x[t, i] * x[t, j], f32 [length, length], for j >= i only; for units [firstUnit, lastUnit) of
-   * ceil(panels / 2): unit u holds rows of panels u and panels - 1 - u, 16 rows each.
+   * gram[i, j] += sum over t, from 0 and ascending, of x[t, i] * x[t, j], f32 [length, length], for j from the first row of i's panel on, for units
+   * [firstUnit, lastUnit) of ceil(panels / 2): unit u holds rows of panels u and panels - 1 - u, 16 rows each.
    */
   gram(x: number, xStride: number, tokens: number, length: number, gram: number, firstUnit: number, lastUnit: number): void;
 
@@ -151,8 +156,8 @@ export function gemmScratchBytes(channels: number, segments: number): number {
   return 576 + 3 * PAGE * PANEL * 4 + 64 * GEMM_CHUNK + 256 * subs + 8 * PAGE * subs + 128 + 2 * PAGE * channels;
 }
 
-/** Bytes of `gemmFloat`'s scratch: a panel of up to GEMM_CHUNK channels as f32. */
-export const floatScratchBytes = (channels: number): number => Math.min(GEMM_CHUNK, Math.ceil(channels / 16) * 16) * PANEL * 4;
+/** Bytes of `gemmFloat`'s scratch: scales and offsets of 16 rows, then a panel of up to FLOAT_CHUNK channels as f32. */
+export const floatScratchBytes = (channels: number): number => 128 + Math.min(FLOAT_CHUNK, Math.ceil(channels / 16) * 16) * PANEL * 4;
 
 /**
  * Bytes of the scratch of attention over pages, in blocks of up to 3 queries: constants and states; queries, results and scores f32 [4, n], with n a head,

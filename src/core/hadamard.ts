@@ -53,6 +53,7 @@ const MOST_ORDER = 256;
 
 /** The Hadamard matrix of a width with the smallest factor that is not a power of two; null where there is none of a known construction. */
 export function hadamard(width: number): Hadamard | null {
+  if (width < 1) return null;
   let odd = width;
   while (odd % 2 === 0) odd /= 2;
   for (let order = odd; order <= Math.min(width, MOST_ORDER); order *= 2) {

@@ -44,9 +44,12 @@ export interface ActFormat {
   readonly block: 32 | 64 | 128 | 'row';
   /** Factor on the range. Symmetric: the scale is `clip * absmax / (2^(bits-1) - 1)`. */
   readonly clip: number;
-  /** `min`: asymmetric, `x = scale * code + centre`, with the clipped range from minimum to maximum. Default: symmetric. */
+  /**
+   * `min`: asymmetric, `x = scale * code + centre`, codes -127..127 or -8..7, with the range from minimum to maximum, clipped around its middle.
+   * Default: symmetric.
+   */
   readonly zero?: 'min';
-  /** `static`: scale (and centre) of a block are constants from calibration. Default: from each token's values. */
+  /** `static`: scale (and centre) of a block are constants from calibration, and values beyond the codes are clamped. Default: from each token's values. */
   readonly range?: 'static';
   /** Values of at least this magnitude stay f32, each for itself. Default: none do. */
   readonly outliers?: number;

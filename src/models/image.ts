@@ -1,4 +1,5 @@
 import type { OnProgress } from '../core/bytes.ts';
+import { ROW_BLOCK } from '../formats/descriptor.ts';
 import type { ActFormat, FloatFormat, KvFormat, WeightFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from './config.ts';
 import type { TokenizerData } from '../core/tokenizer-data.ts';
@@ -84,8 +85,9 @@ export function integerProblem(weight: WeightFormat, act: ActFormat): string | n
   if (weight.bits === 3 || weight.block === 16 || weight.scale === 'u3') {
     return `weights of ${weight.bits} bits in blocks of ${weight.block} with ${weight.scale} scales, needed for integer activations are 4, 6 or 8 bits in larger blocks and other scales`;
   }
-  if (act.block === 'row' || weight.block === 'row' || act.block % weight.block === 0) return null;
-  return `an activation block of ${act.block}, needed is a multiple of the weight block, ${weight.block}`;
+  const block = weight.block === 'row' ? ROW_BLOCK : weight.block;
+  if (act.block === 'row' || act.block % block === 0) return null;
+  return `an activation block of ${act.block}, needed is a multiple of the weight block, ${block}`;
 }
 
 /** A run of image bytes that can be produced on its own. Pieces come in ascending order without gaps. */

@@ -1,13 +1,13 @@
-import type { Backend, Kernels } from '../backends/backend.ts';
+import type { Backend, Kernels, LinearMemory } from '../backends/backend.ts';
 import { TetradError } from '../core/errors.ts';
 import { hadamard } from '../core/hadamard.ts';
 import { f16ToF32 } from '../core/numeric.ts';
 import { PANEL, SEGMENT_BYTES } from '../formats/descriptor.ts';
 import { padded } from '../formats/layout.ts';
-import { inputShape, writeFloatRow, writeSegments } from '../kernels/segment.ts';
+import { inputShape, scalePlaces, writeFloatRow, writeSegments, type ScalePlace } from '../kernels/segment.ts';
 import type { ArrayRef, Linear } from '../models/image.ts';
 import { inputStride, OWN_TOKENS, type InputBuffers, type MemoryLayout } from './layout.ts';
-import { centresOf, floatRows, hasOutliers, integerSegments, isPlain, keepsValues, lowRankOf, sparseOf } from './linear-parts.ts';
+import { centresOf, floatRows, hasOutliers, integerSegments, isPlain, keepsValues, lowRankOf, sparseOf, type IntegerSegment } from './linear-parts.ts';
 import type { Team } from './team.ts';
 
 /** What a linear's input is made from. */
@@ -33,6 +33,7 @@ export class BoundLinear {
   readonly #table: number;
   /** Integer segments. */
   readonly #count: number;
+  readonly #integers: readonly IntegerSegment[];
   readonly #codesStride: number;
   /** Weight blocks of a token, and the stride of its scales: behind them lie the centres. */
   readonly #blocks: number;
@@ -72,6 +73,7 @@ export class BoundLinear {
     this.#index = at(linear.permute);
     this.#table = layout.tables[name]!;
     this.#count = integers.length;
+    this.#integers = integers;
     this.#codesStride = codes;
     this.#blocks = blocks;
     this.#side = inputStride(linear);
@@ -95,9 +97,35 @@ export class BoundLinear {
     floats.forEach((row, i) => writeFloatRow(backend.memory, descriptors[i]!, { ...row, data: at(row.data), rowScales: at(row.rowScales) }));
   }
 
-  /** f32 input of the last producer call, for taps: [tokens, stride]; null where only codes are kept. */
+  /** f32 input of the last producer call, as it is multiplied: [tokens, stride]; null where only codes are kept. */
   get values(): { readonly address: number; readonly stride: number } | null {
     return this.#valuesStride ? { address: this.#input.values, stride: this.#valuesStride } : null;
+  }
+
+  /** Input of the last producer call, for taps: f32 [tokens, stride] in the order of the producer's channels. */
+  input(memory: LinearMemory, tokens: number): { readonly rows: Float32Array; readonly stride: number } {
+    const { i32, f32 } = memory;
+    const stride = this.#valuesStride;
+    const values = this.#input.values >>> 2;
+    if (this.#plain && !this.#index) return { rows: f32.subarray(values, values + tokens * stride), stride };
+    const rows = new Float32Array(tokens * this.cols);
+    const places = scalePlaces(this.#integers);
+    for (let t = 0; t < tokens; t++) {
+      for (let k = 0; k < this.cols; k++) {
+        const value = k < places.length ? this.#decoded(memory, t, k, places[k]!) : f32[values + t * stride + k]!;
+        rows[t * this.cols + (this.#index ? i32[(this.#index >>> 2) + k]! : k)] = value;
+      }
+    }
+    return { rows, stride: this.cols };
+  }
+
+  /** What a token's code of channel k, in the order in which they are multiplied, stands for. */
+  #decoded({ i8, f32 }: LinearMemory, token: number, k: number, { scale, centre, outliers }: ScalePlace): number {
+    const { codes, scales, values } = this.#input;
+    const side = (scales >>> 2) + token * this.#side;
+    const exact = outliers > 0 ? f32[(values >>> 2) + token * this.#valuesStride + k]! : 0;
+    if (outliers > 0 && Math.abs(exact) >= outliers) return exact;
+    return f32[side + scale]! * i8[codes + token * this.#codesStride + k]! + (centre < 0 ? 0 : f32[side + centre]!);
   }
 
   fromNorm(x: number, xStride: number, tokens: number, gamma: number, eps: number): void {
@@ -133,7 +161,7 @@ export class BoundLinear {
       const stride = this.#rotatedStride;
       const rotated = this.#input.rotated + from * stride * 4;
       this.#run(source, rows, xStride, from, to, gamma, eps, 0, rotated, stride, 0);
-      this.#kernels.hadamard(rotated, stride, to - from, this.cols, rotation.order, rotation.matrix);
+      this.#kernels.hadamard(rotated, stride, to - from, this.cols, rotation.order, rotation.matrix, this.#layout.gemmScratch);
       this.#fillFrom('rows', rotated, stride, from, to, 0, 0);
     } else {
       this.#fillFrom(source, rows, xStride, from, to, gamma, eps);

@@ -5,14 +5,14 @@ import { padded } from '../formats/layout.ts';
 import type { KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
 import type { Manifest, ModelImage } from '../models/image.ts';
-import { Forward, type Tap } from './forward.ts';
+import { Forward, type Tap, type Trace } from './forward.ts';
 import { checkKv } from './kv-check.ts';
 import type { MemoryLayout } from './layout.ts';
 import { openPlan, type OpenOptions } from './open-plan.ts';
 import { Solo } from './team.ts';
 import type { Workers } from './workers.ts';
 
-export type { Tap } from './forward.ts';
+export type { Edge, Tap, Trace } from './forward.ts';
 
 export interface DecoderOptions extends OpenOptions {
   readonly context: number;
@@ -65,6 +65,12 @@ export class Decoder implements AsyncDisposable {
   /** Observes inputs while it is set. */
   set tap(tap: Tap | null) {
     this.#forward.tap = tap;
+  }
+
+  /** Observes, and may change, what passes between linears while it is set. */
+  set trace(trace: Trace | null) {
+    if (trace && this.threads > 1) throw new TetradError('invalid_argument', `Cannot trace a model on ${this.threads} threads: needed is 1`);
+    this.#forward.trace = trace;
   }
 
   get vocab(): number {

@@ -12,10 +12,20 @@ import { fillRopeTable } from './rope-table.ts';
 import type { Command, Team } from './team.ts';
 
 /**
- * Sees the f32 input of every linear: rows [tokens, stride] of which the first `cols` count; only f32 models keep them. Besides, as `layers.N.attn.keys`
- * and `layers.N.attn.values`, what goes into the cache.
+ * Sees the input of every linear: rows [tokens, stride] of which the first `cols` count, in the order of the producer's
+ * channels. Of a quantised linear these are the numbers that its codes stand for. Besides, as `layers.N.attn.keys` and `layers.N.attn.values`, what goes
+ * into the cache.
  */
 export type Tap = (site: string, rows: Float32Array, tokens: number, stride: number, cols: number) => void;
+
+/** What passes between the linears of a layer: its hidden state before attention and before the MLP, and what their inner linears read. */
+export type Edge = 'hidden' | 'qkv' | 'attention' | 'middle' | 'gateUp';
+
+/**
+ * Sees, and may change, what passes between linears: rows [tokens, stride] in place, of which the first `cols` count. After the last layer comes the
+ * `hidden` of a layer that is not there. With one thread only: others would not wait.
+ */
+export type Trace = (edge: Edge, layer: number, rows: Float32Array, tokens: number, stride: number, cols: number) => void;
 
 interface Layer {
   readonly attentionNorm: number;
@@ -35,6 +45,8 @@ export class Forward {
   readonly caches: readonly KvCache[];
   /** Set to observe inputs; see `Tap`. */
   tap: Tap | null = null;
+  /** Set to observe or change what passes between linears; see `Trace`. */
+  trace: Trace | null = null;
   /** Null where the layout has no place for them. */
   readonly moments: Moments | null;
   readonly #backend: Backend;
@@ -90,7 +102,7 @@ export class Forward {
     const { embed } = this.#ends!;
     for (let t = 0; t < tokens.length; t++) embed.lookUp(tokens[t]!, this.#layout.x + t * stride);
     const rotation = this.#rotation;
-    if (rotation) this.#backend.kernels.hadamard(this.#layout.x, stride / 4, tokens.length, this.#config.hidden, rotation.order, rotation.matrix);
+    if (rotation) this.#backend.kernels.hadamard(this.#layout.x, stride / 4, tokens.length, this.#config.hidden, rotation.order, rotation.matrix, this.#layout.gemmScratch);
   }
 
   /** Runs a block, which crosses no page, or a token of each of several sequences; leaves the logits of the last `rows` tokens. 0 rows: it ends with the layers. */
@@ -103,24 +115,30 @@ export class Forward {
     const ffnStride = gateUpStride(ffn);
     for (let i = 0; i < this.#layers.length; i++) {
       const layer = this.#layers[i]!;
+      this.#show('hidden', i, l.x, count, xStride, hidden);
       layer.qkv.fromNorm(l.x, xStride, count, layer.attentionNorm, normEps);
       this.#observe(layer.qkv, count);
       layer.qkv.multiply(l.qkv, qkvStride, count, 0);
+      this.#show('qkv', i, l.qkv, count, qkvStride, (heads + 2 * kvHeads) * headDim);
       this.#append(i, count, sequences, qkvStride);
       this.#observeHeads(i, count, qkvStride);
       this.moments?.addAverages(i, layer.qkv, count, qkvStride, this.#position(0));
       if (sequences === 1) this.#attend(i, count, qkvStride, attentionStride);
       else this.#attendEach(i, sequences, qkvStride, attentionStride);
+      this.#show('attention', i, l.attention, count, attentionStride, heads * headDim);
       layer.o.from(l.attention, attentionStride, count);
       this.#observe(layer.o, count);
       layer.o.multiply(l.x, xStride, count, 1);
+      this.#show('middle', i, l.x, count, xStride, hidden);
       layer.gateUp.fromNorm(l.x, xStride, count, layer.ffnNorm, normEps);
       this.#observe(layer.gateUp, count);
       layer.gateUp.multiply(l.gateUp, ffnStride, count, 0);
+      this.#show('gateUp', i, l.gateUp, count, ffnStride, 2 * ffn);
       layer.down.fromGateUp(l.gateUp, ffnStride, count);
       this.#observe(layer.down, count);
       layer.down.multiply(l.x, xStride, count, 1);
     }
+    this.#show('hidden', this.#layers.length, l.x, count, xStride, hidden);
     if (rows === 0) return;
     const { output, norm } = this.#ends!;
     const last = l.x + (count - rows) * xStride * 4;
@@ -136,7 +154,7 @@ export class Forward {
     if (!rotation) return;
     const team = this.#team;
     for (let more = team.deal(count); more; more = team.claim()) {
-      this.#backend.kernels.hadamard(rows + team.from * stride * 4, stride, team.to - team.from, this.#config.hidden, rotation.order, rotation.inverse);
+      this.#backend.kernels.hadamard(rows + team.from * stride * 4, stride, team.to - team.from, this.#config.hidden, rotation.order, rotation.inverse, this.#layout.gemmScratch);
     }
     team.barrier();
   }
@@ -209,19 +227,24 @@ export class Forward {
   }
 
   #observe(linear: BoundLinear, tokens: number): void {
-    if (this.tap && linear.values) this.#show(linear.name, linear.values.address, tokens, linear.values.stride, linear.cols);
+    if (this.tap) {
+      const { rows, stride } = linear.input(this.#backend.memory, tokens);
+      this.tap(linear.name, rows, tokens, stride, linear.cols);
+    }
     this.moments?.addInput(linear, tokens);
   }
 
   #observeHeads(layer: number, tokens: number, stride: number): void {
     if (!this.tap) return;
     const { heads, kvHeads, headDim } = this.#config;
-    const keys = this.#layout.qkv + heads * headDim * 4;
-    this.#show(`layers.${layer}.attn.keys`, keys, tokens, stride, kvHeads * headDim);
-    this.#show(`layers.${layer}.attn.values`, keys + kvHeads * headDim * 4, tokens, stride, kvHeads * headDim);
+    const { f32 } = this.#backend.memory;
+    const keys = (this.#layout.qkv >>> 2) + heads * headDim;
+    const cols = kvHeads * headDim;
+    this.tap(`layers.${layer}.attn.keys`, f32.subarray(keys, keys + tokens * stride), tokens, stride, cols);
+    this.tap(`layers.${layer}.attn.values`, f32.subarray(keys + cols, keys + cols + tokens * stride), tokens, stride, cols);
   }
 
-  #show(site: string, address: number, tokens: number, stride: number, cols: number): void {
-    this.tap?.(site, this.#backend.memory.f32.subarray(address >>> 2, (address >>> 2) + tokens * stride), tokens, stride, cols);
+  #show(edge: Edge, layer: number, address: number, tokens: number, stride: number, cols: number): void {
+    this.trace?.(edge, layer, this.#backend.memory.f32.subarray(address >>> 2, (address >>> 2) + tokens * stride), tokens, stride, cols);
   }
 }

@@ -42,6 +42,6 @@ export class HeadTurns {
     kernels.rope(at, stride, tokens, many, headDim, this.#layout.rope + position * headDim * 4);
     if (!this.#rotation) return;
     const { order, matrix } = this.#rotation;
-    for (let h = 0; h < many; h++) kernels.hadamard(at + h * headDim * 4, stride, tokens, headDim, order, matrix);
+    for (let h = 0; h < many; h++) kernels.hadamard(at + h * headDim * 4, stride, tokens, headDim, order, matrix, this.#layout.attentionScratch);
   }
 }

@@ -79,6 +79,7 @@ export interface MemoryLayout {
   readonly attentionPartials: number;
   /** [OWN_TOKENS] tokens; this and all below belong to the rank alone. */
   readonly own: InputBuffers;
+  /** Of the GEMMs and of Hadamard products. */
   readonly gemmScratch: number;
   readonly attentionScratch: number;
   /** Second moments; null: none are summed up. */
@@ -120,7 +121,7 @@ export function layoutMemory(manifest: Plan, options: LayoutOptions, rank = 0): 
   const linears = Object.entries(manifest.linears);
   const tables: Record<string, number> = {};
   for (const [name, linear] of linears) tables[name] = arena.take((integerSegments(linear).length + floatRows(linear).length) * SEGMENT_BYTES);
-  const matrix = (width: number): number => arena.take((hadamard(width)?.order ?? 0) ** 2 * 4);
+  const matrix = (width: number): number => arena.take((hadamard(width)?.matrix.length ?? 0) * 4);
   const widths = new Set(linears.flatMap(([, { rotate, cols }]) => (rotate ? [cols] : [])));
   if (manifest.rotated) widths.add(hidden);
   if (isCodes(options.kv) && options.kv.rotate) widths.add(headDim);

@@ -1,14 +1,25 @@
 import type { OpenBackend } from '../backends/backend.ts';
 import { collectSamples } from '../calibrate/collect.ts';
-import { CALIBRATION_TEXT } from '../calibrate/text.ts';
+import type { ActivationSamples } from '../calibrate/samples.ts';
+import { sequencesOf } from '../calibrate/sequences.ts';
+import { dequantise } from '../formats/dequantise.ts';
 import { KV32, type KvBits } from '../formats/number-format.ts';
 import type { CopyOptions, ModelImage } from '../models/image.ts';
+import type { LinearSpec } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
+import { choose } from '../quantize/choices.ts';
 import { withOverrides } from '../quantize/overrides.ts';
-import { needsSamples, parseRecipe, type Recipe } from '../quantize/recipe.ts';
+import { parseRecipe } from '../quantize/parse.ts';
+import { formatsOf, isIntegerAct, isNamedGrid, needsCalibration, needsSamples, stepOf, type Recipe } from '../quantize/recipe.ts';
 import { recipe as namedRecipe } from '../quantize/registry.ts';
 import { quantize } from '../quantize/run.ts';
+import { nearest } from '../quantize/steps/nearest.ts';
+import { roundInputs } from '../quantize/steps/round-inputs.ts';
+import type { Round } from '../quantize/steps/round.ts';
+import type { SiteRounding } from '../quantize/steps/smooth-search.ts';
+import { rotateStore, smoothStore } from '../quantize/transforms.ts';
 import { createDecoder } from '../runtime/decoder.ts';
+import type { ThreadHost } from '../runtime/workers.ts';
 import { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 /** How a checkpoint becomes a packed model; a container is one already and ignores these. */
@@ -21,23 +32,48 @@ export interface RecipeOptions extends CopyOptions {
   readonly kv?: KvBits | undefined;
   /** Text to calibrate with, for recipes that need it. Default: the library's own. */
   readonly calibration?: string | undefined;
+  /** Sequences of the text, and tokens of each. Default: what the recipe says, or 64 of 512. */
+  readonly sequences?: number | undefined;
+  readonly length?: number | undefined;
+  /** Which sequences are taken from a longer text. Default 0. */
+  readonly seed?: number | undefined;
 }
 
-const CALIBRATION_CONTEXT = 1024;
+/** What a platform lends to calibration. */
+export interface Workshop {
+  readonly open: OpenBackend;
+  readonly threads?: number | undefined;
+  readonly host?: ThreadHost | null | undefined;
+  /** Rounds rows; default: on this thread. */
+  readonly round?: Round | undefined;
+}
+
+/** Text to calibrate with where the caller gives none. */
+export type DefaultText = () => Promise<string>;
+
+const SEQUENCES = 64;
+const LENGTH = 512;
 
 export function resolveRecipe({ recipe = 'w4a8', set = [], kv }: RecipeOptions): Recipe {
   const base = typeof recipe === 'string' ? namedRecipe(recipe) : parseRecipe(recipe);
   return withOverrides(base, kv === undefined ? set : [`kv=${kv}`, ...set]);
 }
 
-/** A checkpoint as a packed image; runs the f32 model over the calibration text first where the recipe needs samples. The image owns the store. */
-export async function quantizeStore(
-  store: WeightStore, recipe: Recipe, options: Pick<RecipeOptions, 'calibration' | 'signal' | 'onProgress'> & { readonly open: OpenBackend },
-): Promise<ModelImage> {
-  const { open, calibration = CALIBRATION_TEXT, signal, onProgress } = options;
-  if (!needsSamples(recipe)) return quantize(store, recipe, { signal, onProgress });
-  const context = Math.min(CALIBRATION_CONTEXT, store.config.context);
-  const decoder = await createDecoder(quantize(store, namedRecipe('f32')), open, { context, kv: KV32, signal, onProgress });
-  const samples = await collectSamples(decoder, new Tokenizer(store.tokenizer).encode(calibration), { signal, onProgress });
-  return quantize(store, recipe, { samples, signal, onProgress });
+/** The f32 model that a recipe's rotation leaves, as an image. */
+function f32Recipe(recipe: Recipe): Recipe {
+  const rotate = stepOf(recipe, 'rotate');
+  return { ...namedRecipe('f32'), transforms: rotate ? [rotate] : [] };
 }
+
+/** What a search for smoothing factors tries its candidates with. */
+const siteRounding = (recipe: Recipe) => (spec: LinearSpec): SiteRounding => {
+  const { weight, act } = formatsOf(recipe, spec);
+  return {
+    weights(values, rows) {
+      if (!isNamedGrid(weight)) return values;
+      const { codes, rowScales } = nearest(values, rows, values.length / rows, weight);
+      return dequantise(weight, codes, rowScales);
+    },
+    inputs: (values) => (isIntegerAct(act) ? roundInputs(values, spec.cols, act) : values),
+  };
+};

@@ -21,7 +21,7 @@ export function blockGains(
   const rows = Float32Array.from({ length: samples.tokens * length }, (_, i) => samples.rows[Math.floor(i / length) * cols + order[i % length]!]!);
   const errors = new Float64Array(length);
   for (const [act, sign] of [[base, 1], [{ ...base, ...other }, -1]] as const) {
-    roundInputs(rows, length, act).forEach((value, i) => (errors[i % length]! += sign * (value - rows[i]!) ** 2));
+    roundInputs(rows, length, act).forEach((value, i) => (errors[i % length]! += sign * (value - rows[i]!) * (value - rows[i]!)));
   }
   return Float64Array.from({ length: Math.ceil(length / base.block) }, (_, block) => {
     const places = errors.subarray(block * base.block, (block + 1) * base.block);

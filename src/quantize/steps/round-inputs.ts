@@ -1,11 +1,18 @@
 import { roundHalfEven } from '../../core/numeric.ts';
 import { blockLength, type ActFormat } from '../../formats/number-format.ts';
 
+/** Codes of a format: asymmetric ones of 4 bits use all 16. */
+export function codeRange({ bits, zero }: Pick<ActFormat, 'bits' | 'zero'>): readonly [least: number, most: number] {
+  const most = (1 << (bits - 1)) - 1;
+  return [zero && bits === 4 ? -most - 1 : -most, most];
+}
+
 /** Scale and centre of a format's grid over values from `low` to `high`. */
-function gridOf({ bits, clip, zero }: ActFormat, low: number, high: number): readonly [scale: number, centre: number] {
-  const limit = (1 << (bits - 1)) - 1;
-  if (zero === undefined) return [(Math.max(-low, high, 0) * clip) / limit, 0];
-  return high > low ? [((high - low) * clip) / (2 * limit), (low + high) / 2] : [0, low];
+export function gridOf(act: Pick<ActFormat, 'bits' | 'zero' | 'clip'>, low: number, high: number): readonly [scale: number, centre: number] {
+  const [least, most] = codeRange(act);
+  if (act.zero === undefined) return [(Math.max(-low, high, 0) * act.clip) / most, 0];
+  const scale = ((high - low) * act.clip) / (most - least);
+  return high > low ? [scale, (low + high) / 2 - (scale * (most + least)) / 2] : [0, low];
 }
 
 /**
@@ -15,7 +22,7 @@ function gridOf({ bits, clip, zero }: ActFormat, low: number, high: number): rea
 export function roundInputs(values: Float32Array, cols: number, act: ActFormat): Float32Array {
   const rounded = values.slice();
   const block = blockLength(act.block, cols);
-  const limit = (1 << (act.bits - 1)) - 1;
+  const [least, most] = codeRange(act);
   const stays = (x: number): boolean => act.outliers !== undefined && Math.abs(x) >= act.outliers;
   const tokens = values.length / cols;
   const together = act.range === 'static' ? tokens : 1;
@@ -34,7 +41,7 @@ export function roundInputs(values: Float32Array, cols: number, act: ActFormat):
       });
       const [scale, centre] = gridOf(act, low, high);
       visit((x, at) => {
-        const code = scale > 0 ? Math.max(-limit, Math.min(limit, roundHalfEven((x - centre) / scale))) : 0;
+        const code = scale > 0 ? Math.max(least, Math.min(most, roundHalfEven((x - centre) / scale))) : 0;
         rounded[at] = scale * code + centre;
       });
     }
