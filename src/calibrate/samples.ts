@@ -11,5 +11,8 @@ export interface SiteSamples {
   readonly maximum: Float32Array;
 }
 
-/** Samples by linear, such as `layers.3.mlp.down`; of keys after RoPE, [kvHeads * headDim] channels, as `layers.3.attn.keys`. */
+/**
+ * Samples by linear, such as `layers.3.mlp.down`; of keys after RoPE and of values, [kvHeads * headDim] channels, as `layers.3.attn.keys` and
+ * `layers.3.attn.values`.
+ */
 export type ActivationSamples = ReadonlyMap<string, SiteSamples>;

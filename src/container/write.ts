@@ -1,5 +1,5 @@
+import { sha256 } from '../core/digest.ts';
 import type { CopyOptions, ModelImage } from '../models/image.ts';
-import { sha256 } from './digest.ts';
 import { MANIFEST_FILE, SHARD_BYTES, shardName, type ModelJson, type Shard } from './schema.ts';
 import type { DirectorySink } from './sink.ts';
 import { packTokenizer } from './tokenizer-form.ts';

@@ -97,6 +97,11 @@ export class BoundLinear {
     floats.forEach((row, i) => writeFloatRow(backend.memory, descriptors[i]!, { ...row, data: at(row.data), rowScales: at(row.rowScales) }));
   }
 
+  /** f32 input of the last producer call, as it is multiplied: [tokens, stride]; null where only codes are kept. */
+  get values(): { readonly address: number; readonly stride: number } | null {
+    return this.#valuesStride ? { address: this.#input.values, stride: this.#valuesStride } : null;
+  }
+
   /** Input of the last producer call, for taps: f32 [tokens, stride] in the order of the producer's channels. */
   input(memory: LinearMemory, tokens: number): { readonly rows: Float32Array; readonly stride: number } {
     const { i32, f32 } = memory;

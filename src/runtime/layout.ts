@@ -9,6 +9,7 @@ import { IMAGE_ALIGNMENT, type Linear, type Manifest } from '../models/image.ts'
 import { Arena } from './arena.ts';
 import { partialsBytes, unitScratchBytes } from './attention-units.ts';
 import { floatRows, integerSegments, keepsValues, lowRankOf } from './linear-parts.ts';
+import { placeMoments, type MomentLayout, type MomentOptions } from './moment-layout.ts';
 
 export interface LayoutOptions {
   /** Tokens of KV cache. */
@@ -20,6 +21,8 @@ export interface LayoutOptions {
   readonly threads?: number | undefined;
   /** KV caches, each of `context` tokens. */
   readonly sequences: number;
+  /** Which second moments are summed up; default: none. */
+  readonly moments?: MomentOptions | undefined;
 }
 
 /** What the layout and the forward pass need of a manifest: no tokenizer, so that it is quick to post to a worker. */
@@ -79,6 +82,8 @@ export interface MemoryLayout {
   /** Of the GEMMs and of Hadamard products. */
   readonly gemmScratch: number;
   readonly attentionScratch: number;
+  /** Second moments; null: none are summed up. */
+  readonly moments: MomentLayout | null;
   /** Bytes of all, and of each part. */
   readonly total: number;
   readonly parts: { readonly weights: number; readonly kv: number; readonly tables: number; readonly activations: number };
@@ -159,9 +164,12 @@ export function layoutMemory(manifest: Plan, options: LayoutOptions, rank = 0): 
     gemmScratch: arena.take(Math.max(gemmScratchBytes(widest, segments), floats ? floatScratchBytes(widest) : 0)),
     attentionScratch: arena.take(unitScratchBytes(manifest.config, options.kv)),
   }));
+  const { context } = options;
+  const outStride = padded(heads * headDim);
+  const moments = options.moments ? placeMoments(arena, manifest, options.moments, { context, outStride, threads, rank }) : null;
 
   return {
-    image, tables, rotations, unrotation, rope, kv, kvBytes, batch, x, qkv, attention, gateUp, logits, input, attentionPartials, ...ranks[rank]!,
+    image, tables, rotations, unrotation, rope, kv, kvBytes, batch, x, qkv, attention, gateUp, logits, input, attentionPartials, ...ranks[rank]!, moments,
     total: arena.end,
     parts: { weights: weightsEnd, tables: tablesEnd - weightsEnd, kv: kvEnd - tablesEnd, activations: arena.end - kvEnd },
   };

@@ -43,7 +43,8 @@ export interface LayerErrorOptions {
 
 /** The part whose output an edge carries. */
 const PART: Readonly<Record<Edge, string>> = { qkv: 'attn.qkv', attention: 'attention', middle: 'attn.o', gateUp: 'mlp.gate_up', hidden: 'mlp.down' };
-const siteOf = (name: string): Site => SITES.find((site) => name.endsWith(site))!;
+/** null: no linear's input. */
+const siteOf = (name: string): Site | null => SITES.find((site) => name.endsWith(site)) ?? null;
 const keyOf = (edge: Edge, layer: number): string => `${edge} ${layer}`;
 
 /** What the base did in a block. */
@@ -117,7 +118,8 @@ class Alone {
   };
 
   readonly tap: Tap = (name, rows, tokens, stride, cols) => {
-    if (!this.#comparable.input(siteOf(name))) return;
+    const site = siteOf(name);
+    if (!site || !this.#comparable.input(site)) return;
     const expected = this.recording.input(name);
     let energy = this.#inputs.get(name);
     if (!energy) this.#inputs.set(name, (energy = new Energy()));

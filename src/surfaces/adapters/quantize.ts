@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { sha256 } from '../../container/digest.ts';
+import { sha256 } from '../../core/digest.ts';
 import { writeContainer } from '../../container/write.ts';
 import type { Manifest, ModelImage } from '../../models/image.ts';
 import { CALIBRATION_TEXT } from '../../calibrate/text.ts';

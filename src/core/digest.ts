@@ -1,4 +1,4 @@
-import { TetradError } from '../core/errors.ts';
+import { TetradError } from './errors.ts';
 
 /** Lower-case hexadecimal SHA-256. WebCrypto takes no shared memory: such bytes are copied. */
 export async function sha256(bytes: Uint8Array): Promise<string> {
