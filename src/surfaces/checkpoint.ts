@@ -54,8 +54,8 @@ export interface Workshop {
   readonly defaultText: () => Promise<string>;
   /** Rounds rows; default: on this thread. */
   readonly round?: Round | undefined;
-  /** Where an interrupted run finds what it had done, for a recipe and a text. Default: nowhere. */
-  readonly checkpoints?: ((recipe: Recipe, text: string) => Promise<LayerOptions['checkpoints']>) | undefined;
+  /** Where an interrupted run finds what it had done, for a recipe and its calibration. Default: nowhere. */
+  readonly checkpoints?: ((about: object) => Promise<LayerOptions['checkpoints']>) | undefined;
   /** Hears the timings when the image is closed. */
   readonly onTimings?: ((timings: Timings) => void) | undefined;
 }
@@ -114,7 +114,7 @@ async function calibrationOf(store: WeightStore, recipe: Recipe, options: Recipe
   checkText(text, options.calibration === undefined ? 'the default text' : 'the calibration text');
   const { sequences = recipe.calibration?.sequences ?? SEQUENCES, length = recipe.calibration?.length ?? LENGTH, seed = 0 } = options;
   const ids = new Tokenizer(store.tokenizer).encode(text);
-  return { text, ...sequencesOf(ids, { sequences, length: Math.min(length, store.config.context), seed }) };
+  return sequencesOf(ids, { sequences, length: Math.min(length, store.config.context), seed });
 }
 
 /** Statistics of all linears' inputs on an f32 model. */
@@ -131,7 +131,7 @@ export async function quantizeStore(store: WeightStore, recipe: Recipe, options:
   const round: Round = (job) => clock.time('rounding', () => (workshop.round ?? roundRows)(job));
   const rotated = await rotateStore(store, recipe);
   if (!needsCalibration(recipe)) return quantize(rotated, recipe, { round, signal, onProgress });
-  const { text, sequences } = await calibrationOf(store, recipe, options, workshop);
+  const { sequences } = await calibrationOf(store, recipe, options, workshop);
   const f32 = f32Recipe(recipe);
   const plain = needsSamples(recipe) ? await clock.time('statistics', () => samplesFrom(quantize(rotated, f32), sequences, workshop, options)) : new Map();
   const { store: smoothed, samples } = await clock.time('smoothing', () => smoothStore(rotated, recipe, plain, siteRounding(recipe), signal));
@@ -139,7 +139,7 @@ export async function quantizeStore(store: WeightStore, recipe: Recipe, options:
   const layers = async (packed: Manifest): Promise<LayerCalibration> => {
     const { inputs, attention } = hessianNeeds(recipe);
     const { open, threads, host, now } = workshop;
-    const checkpoints = await workshop.checkpoints?.(recipe, text);
+    const checkpoints = await workshop.checkpoints?.({ recipe, sequences });
     return (calibration = await LayerCalibration.begin({
       store: smoothed, source: quantize(smoothed, f32), packed, sequences, inputs, kv: recipe.kv, open, threads, host, now, signal, onProgress,
       ...(attention && { averages: { every: AVERAGED } }), checkpoints,
