@@ -9,6 +9,8 @@ export * from './kernels/gram';
 export * from './kernels/hadamard';
 export * from './kernels/kv_append';
 export * from './kernels/kv_close';
+export * from './kernels/kv_codes';
+export * from './kernels/outliers_f32_ug_f32';
 export * from './kernels/producers';
 export * from './kernels/repack_u6_u6';
 export * from './kernels/rope';

@@ -1,20 +1,23 @@
 // What each recipe costs: perplexity and KL divergence against f32 on WikiText-2, all recipes on the same windows.
 // Usage: npm run fidelity -- [--windows 20] [--context 2048] [--candidates "f32:4 w4a8:4,weight.block=64"] [--model FILE.gguf] [--workers 2] [--out FILE]
 // Finished windows are kept in FILE (JSON lines); a second run with the same sources goes on from there. Prints a Markdown table.
-import { fork } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { summarise } from '../src/evaluate/divergence.ts';
-import { mean, perplexityOf } from '../src/evaluate/windows.ts';
+import { BASE, runJobs, type WindowJob } from '../src/evaluate/jobs.ts';
+import { mean } from '../src/evaluate/statistics.ts';
+import { perplexityOf } from '../src/evaluate/windows.ts';
 import { openGguf } from '../src/importers/open.ts';
+import { digestOf } from '../src/surfaces/adapters/evaluation/digest.ts';
+import type { ModelSpec } from '../src/surfaces/adapters/evaluation/setup.ts';
+import { openLanes } from '../src/surfaces/adapters/evaluation/threads.ts';
+import { decodeFigures, encodeFigures, WorkFile, type FiguresRecord } from '../src/surfaces/adapters/evaluation/work-file.ts';
 import { fileSource } from '../src/surfaces/adapters/files.ts';
+import { resolveRecipe } from '../src/surfaces/checkpoint.ts';
+import { kvBits } from '../src/surfaces/cli/parse.ts';
 import { Tokenizer } from '../src/tokenizer/tokenizer.ts';
 import { referenceGguf, sharedFile } from '../test/support/shared.ts';
-import { BASE, parseCandidate } from './fidelity/candidates.ts';
-import { decodeFigures, Results, type RunKey } from './fidelity/records.ts';
-import type { Job, JobRecord } from './fidelity/worker.ts';
 
 /** sha256 of the ids of wikitext-2-test.txt as little-endian u16, from the goldens. */
 const GOLDEN_IDS = '5b2c8b5d2fe6b2b055318fba37002ec08f834d6897b88f0fded2576e8b02292a';
@@ -31,21 +34,25 @@ const { values: flags } = parseArgs({
   },
 });
 const candidates = flags.candidates.split(/\s+/).filter(Boolean);
-candidates.forEach(parseCandidate);
 const context = Number(flags.context);
 if (!flags.model || !flags.text) throw new Error('a model and a text are needed: set TETRAD_REF_GGUF and TETRAD_SHARED, or give --model and --text');
 
-const digest = (...parts: readonly Uint8Array[]): string => {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return hash.digest('hex');
-};
+/** `recipe`, `recipe:kv` or `recipe:kv,path=value,...`, such as `w4a8:8,weight.block=64` or `w4a8:4,kv.keyGroup=64`. */
+function parseCandidate(text: string): ModelSpec {
+  const [head, ...set] = text.split(',') as [string, ...string[]];
+  const [recipe, kv] = head.split(':') as [string, string?];
+  return { source: flags.model, recipe, set, kv: kv === undefined ? undefined : kvBits(kv) };
+}
+
+const specs = Object.fromEntries(candidates.map((candidate) => [candidate, parseCandidate(candidate)]));
+const kvOf = (candidate: string): number => resolveRecipe(specs[candidate]!).kv.bits;
+candidates.forEach(kvOf); // throws where there is no such recipe
 
 /** Every source that the figures depend on. */
 function buildDigest(): string {
   const files = ['src', 'assembly'].flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((file) => join(folder, String(file)))).sort();
   const counted = files.filter((file) => !file.startsWith(join('src', 'surfaces')) && statSync(join(root, file)).isFile());
-  return digest(...counted.flatMap((file) => [Buffer.from(file), readFileSync(join(root, file))])).slice(0, 16);
+  return digestOf(...counted.flatMap((file) => [Buffer.from(file), readFileSync(join(root, file))])).slice(0, 16);
 }
 
 async function tokenise(): Promise<number[]> {
@@ -57,43 +64,33 @@ async function tokenise(): Promise<number[]> {
   }
 }
 
-const key: RunKey = { build: buildDigest(), model: basename(flags.model), context };
-const results = new Results(flags.out, key);
+const model = basename(flags.model);
+const build = buildDigest();
+const work = new WorkFile(flags.out);
 const ids = await tokenise();
 const windows = Math.min(Number(flags.windows), Math.floor(ids.length / context));
+const key = digestOf(build, model, context, new Uint8Array(Int32Array.from(ids).buffer)).slice(0, 16);
+const record = (window: number, candidate: string): FiguresRecord | undefined => work.get(key, `window ${window} ${candidate}`) as FiguresRecord | undefined;
 
-/** One process that takes job after job. Rejects if it dies. */
-function work(queue: Job[]): Promise<void> {
-  return new Promise((done, failed) => {
-    const child = fork(join(import.meta.dirname, 'fidelity', 'worker.ts'), { stdio: 'inherit' });
-    const next = (): void => {
-      const job = queue.shift();
-      if (job) child.send(job);
-      else child.disconnect();
-    };
-    child.on('message', (records: JobRecord[]) => {
-      for (const record of records) results.add({ ...key, ...record });
-      process.stderr.write(`window ${records[0]!.window}: ${records.map(({ candidate }) => candidate).join(' ')}\n`);
-      next();
-    });
-    child.on('exit', (code) => (code === 0 ? done() : failed(new Error(`a worker ended with code ${code}`))));
-    next();
-  });
-}
-
-const queue: Job[] = [];
+const jobs: WindowJob[] = [];
 for (let window = 0; window < windows; window++) {
-  const missing = candidates.filter((candidate) => !results.get(window, candidate));
-  if (missing.length === 0 && results.get(window, BASE)) continue;
-  queue.push({ gguf: flags.model, window, tokens: ids.slice(window * context, (window + 1) * context), candidates: missing });
+  const missing = candidates.filter((candidate) => !record(window, candidate));
+  if (missing.length === 0 && record(window, BASE)) continue;
+  jobs.push({ kind: 'window', window, tokens: Int32Array.from(ids.slice(window * context, (window + 1) * context)), candidates: missing });
 }
-await Promise.all(Array.from({ length: Math.min(Number(flags.workers), queue.length) }, () => work(queue)));
+const base: ModelSpec = { source: flags.model, recipe: 'f32', kv: 32 };
+if (jobs.length > 0) {
+  await using open = openLanes({ candidates: specs, base, context, threads: 1 }, Math.min(Number(flags.workers), jobs.length));
+  await runJobs(open.lanes, jobs, ({ window }, outcome) => {
+    for (const figures of outcome) work.add(key, `window ${window} ${figures.name}`, encodeFigures(figures));
+    process.stderr.write(`window ${window}: ${outcome.map(({ name }) => name).join(' ')}\n`);
+  }, new AbortController().signal);
+}
 
 const all = Array.from({ length: windows }, (_, window) => window);
-const figures = (candidate: string) => all.map((window) => decodeFigures(results.get(window, candidate)!));
+const figures = (candidate: string) => all.map((window) => decodeFigures(record(window, candidate)!));
 const baseNll = figures(BASE).map(({ nll }) => nll);
-const mebibytes = (candidate: string): string => (results.get(0, candidate)!.bytes / 2 ** 20).toFixed(1);
-const kvOf = (candidate: string): number => parseCandidate(candidate).kv.bits;
+const mebibytes = (candidate: string): string => (record(0, candidate)!.bytes / 2 ** 20).toFixed(1);
 const nameOf = (candidate: string): string => candidate.replace(/:\d+/, '');
 const rows = candidates.map((candidate) => {
   const d = summarise(baseNll, figures(candidate));
@@ -101,15 +98,15 @@ const rows = candidates.map((candidate) => {
   return [...cells, `${(d.sameTop * 100).toFixed(2)} %`, `${(d.rmsChange * 100).toFixed(2)} %`, mebibytes(candidate)];
 });
 rows.unshift(['f32', 32, perplexityOf(baseNll.map(mean)).toFixed(3), '1', '0', '0', '0', '100 %', '0 %', mebibytes(BASE)]);
-process.stdout.write(`${key.model}, ${windows} windows of ${context} tokens, build ${key.build}, Node ${process.version}\n\n`);
+process.stdout.write(`${model}, ${windows} windows of ${context} tokens, build ${build}, Node ${process.version}\n\n`);
 process.stdout.write('| recipe | KV bits | perplexity | ratio | mean KL | median KL | 99.9 % KL | same top-1 | RMS Δp | MiB |\n|---|---|---|---|---|---|---|---|---|---|\n');
 for (const row of rows) process.stdout.write(`| ${row.join(' | ')} |\n`);
 
 const goldens = sharedFile('goldens/ref-goldens.json');
-if (goldens && context === 2048 && basename(flags.text) === 'wikitext-2-test.txt' && key.model.startsWith('SmolLM2-135M-Instruct.Q4_1')) {
+if (goldens && context === 2048 && basename(flags.text) === 'wikitext-2-test.txt' && model.startsWith('SmolLM2-135M-Instruct.Q4_1')) {
   const published = (JSON.parse(readFileSync(goldens, 'utf8')) as { ppl: Record<string, { window_nll: number[] }> }).ppl['wiki@2048']!.window_nll;
   const worst = Math.max(...baseNll.map((nll, window) => Math.abs(mean(nll) - published[window]!)));
-  const sum = digest(new Uint8Array(Uint16Array.from(ids).buffer));
+  const sum = digestOf(new Uint8Array(Uint16Array.from(ids).buffer));
   process.stdout.write(`\nToken ids: ${ids.length}, sha256 ${sum}. Largest difference of a window's f32 cross entropy from PyTorch's: ${worst.toExponential(1)}.\n`);
   if (worst > 1e-4 || sum !== GOLDEN_IDS) throw new Error('token ids or f32 figures differ from the goldens: the table above is not to be trusted');
 }

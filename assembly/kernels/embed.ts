@@ -1,5 +1,5 @@
 import {
-  HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL, SEGMENT_BYTES, SEG_DATA, SEG_FROM, SEG_HEADER, SEG_LENGTH, SEG_PANEL_BYTES, SEG_ROW_SCALES,
+  HEADER_INT_ZERO, HEADER_MIN, HEADER_ROW, HEADER_TWO_LEVEL, SEGMENT_BYTES, SEG_DATA, SEG_FROM, SEG_HEADER, SEG_LENGTH, SEG_PANEL_BYTES, SEG_ROW_SCALES,
   SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
 } from '../../src/formats/descriptor';
 import { f16ToF32 } from '../lib/f16';
@@ -11,10 +11,12 @@ import { headerBytes } from '../lib/header';
  */
 
 @inline function scaleOf(block: usize, header: i32, lane: usize, pair: u32): f32 {
+  if (header & HEADER_ROW) return reinterpret<f32>(pair << 16);
   return header & HEADER_TWO_LEVEL ? reinterpret<f32>(pair << 16) * <f32>load<u8>(block + lane) : f16ToF32(load<u16>(block + 2 * lane));
 }
 
 @inline function offsetOf(block: usize, header: i32, lane: usize, pair: u32, bits: i32, scale: f32): f32 {
+  if ((header & HEADER_ROW) && (header & HEADER_MIN)) return reinterpret<f32>(pair & 0xffff0000);
   const twoLevel = (header & HEADER_TWO_LEVEL) != 0;
   const zeros = block + (twoLevel ? 16 : 32);
   if (header & HEADER_INT_ZERO) return -(scale * <f32>load<u8>(zeros + lane));

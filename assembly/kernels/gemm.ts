@@ -1,16 +1,16 @@
 import {
-  GEMM_CHUNK, HEADER_INT_ZERO, HEADER_MIN, HEADER_TWO_LEVEL, SEGMENT_BYTES, SEG_ACT_BITS, SEG_ACT_BLOCK, SEG_DATA, SEG_FIRST_BLOCK, SEG_FROM, SEG_HEADER,
-  SEG_LENGTH, SEG_PANEL_BYTES, SEG_ROW_SCALES, SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
+  GEMM_CHUNK, HEADER_INT_ZERO, HEADER_MIN, HEADER_ROW, HEADER_TWO_LEVEL, SEGMENT_BYTES, SEG_ACT_BITS, SEG_DATA, SEG_FIRST_BLOCK, SEG_FOLD, SEG_FROM,
+  SEG_HEADER, SEG_LENGTH, SEG_PANEL_BYTES, SEG_ROW_SCALES, SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
 } from '../../src/formats/descriptor';
 import { actBytes, widen } from '../lib/dot';
-import { DOTS, FACTORS, MASKS, NO_DOTS, PARTS, TILE_A, TILE_O, TILE_Y, WALK } from '../lib/gemm_scratch';
+import { DOTS, FACTORS, MASKS, NO_DOTS, ONES, PARTS, TILE_A, TILE_O, TILE_Y, WALK } from '../lib/gemm_scratch';
 import { headerBytes } from '../lib/header';
 import { N0, N12, N16, N20, N4, N8 } from '../lib/literal';
 import { touch } from '../lib/touch';
 import { Walk } from '../lib/walk';
 import { vectorOffsets, vectorU4, vectorU6 } from './gemm_direct';
 import { expandHeaders, unitFactors } from './gemm_headers';
-import { codeOffsets, pairedOffsets, pairSums, realOffsets } from './gemm_offsets';
+import { codeOffsets, pairedOffsets, pairSums, realOffsets, rowOffsets } from './gemm_offsets';
 import { addPairs, startSums } from './gemm_pairs';
 import { SUB } from './gemm_sub';
 import { tile2x16 } from './gemm_tile';
@@ -89,14 +89,14 @@ function addDots<P>(
   }
 }
 
-/** Scaled offsets of all tokens to tile O. */
+/** Scaled offsets of all tokens to tile O. `sums`, `pairs`: as they are, and of two blocks in a word (`pairSums`), `pairStep` bytes a token. */
 @inline function addOffsets(
-  walk: Walk, channels: i32, flags: i32, offsets: usize, scales: usize, sums: usize, pairs: usize, side: usize, tokens: i32, tile: usize,
+  walk: Walk, channels: i32, flags: i32, offsets: usize, scales: usize, sums: usize, side: usize, pairs: usize, pairStep: usize, tokens: i32, tile: usize,
 ): void {
   if ((flags & HEADER_TWO_LEVEL) && !(flags & HEADER_INT_ZERO)) {
-    for (let t = 0; t < tokens; t += 2, tile += 128, scales += 2 * side, pairs += 2 * side) {
-      const next = t + 1 < tokens ? side : 0;
-      pairedOffsets(walk, channels, offsets, scales, scales + next, pairs, pairs + next, tile);
+    for (let t = 0; t < tokens; t += 2, tile += 128, scales += 2 * side, pairs += 2 * pairStep) {
+      const next = <usize>(t + 1 < tokens);
+      pairedOffsets(walk, channels, offsets, scales, scales + next * side, pairs, pairs + next * pairStep, tile);
     }
   } else {
     for (let t = 0; t < tokens; t++, tile += 64, scales += side, sums += side) {
@@ -115,23 +115,28 @@ function runSegment<P>(
   const flags = load<i32>(segment, SEG_HEADER), header = headerBytes(flags), twoLevel = (flags & HEADER_TWO_LEVEL) != 0;
   const channels = (length + 15) & -16, begin = <usize>load<u32>(segment, SEG_FIRST_BLOCK) << 2, panelBytes = <usize>load<u32>(segment, SEG_PANEL_BYTES);
   const hasMinimum = (flags & HEADER_MIN) != 0, paired = sizeof<P>() == 1 && bits == 4 && load<i32>(segment, SEG_ACT_BITS) == 4 && tokens >= 4;
-  const few = tokens <= FEW && (bits == 4 || bits == 6 && sizeof<P>() != 1);
+  const single = (flags & HEADER_ROW) != 0, few = tokens <= FEW && (bits == 4 || bits == 6 && sizeof<P>() != 1);
   const direct = few && twoLevel && !(flags & HEADER_INT_ZERO) && channels % SUB == 0;
   const walk = changetype<Walk>(scratch + WALK);
   walk.block = block;
   walk.packedBlock = header + <usize>(block * bits * 2);
   walk.planes = bits == 8 ? 2 : 1;
-  walk.foldChannels = twoLevel ? load<i32>(segment, SEG_ACT_BLOCK) : block;
+  walk.foldChannels = twoLevel ? load<i32>(segment, SEG_FOLD) : block;
   walk.scaleStep = <usize>(walk.foldChannels / block) << 2;
   walk.realStep = twoLevel ? 0 : 64;
   walk.masks = scratch + MASKS;
   walk.header = header;
+  walk.ones = single ? scratch + ONES : 0;
   v128.store(scratch + MASKS, bits == 6 ? i8x16.splat(0x3f) : sizeof<P>() == 1 ? i16x8.splat(0x000f) : i8x16.splat(0x0f));
 
   const factors = scratch + FACTORS, offsets = factors + maxSubs * 128, reals = offsets + maxSubs * 64;
-  if (!twoLevel) unitFactors<P>(walk, channels, factors);
+  if (!twoLevel || single && !direct) unitFactors<P>(walk, channels, factors);
   x += <usize>load<u32>(segment, SEG_FROM) * actBytes<P>();
   scales += begin; sums += begin; pairs += begin;
+  if (single) {
+    const n = hasMinimum ? 1 : -1 << (bits - 1);
+    for (let t: usize = 0; t < <usize>tokens; t++) rowOffsets(walk, channels, n, scales + t * side, sums + t * side, scratch + TILE_O + (t << 6));
+  }
   out += <usize>firstPanel << 6;
   let w = <usize>load<u32>(segment, SEG_DATA) + <usize>firstPanel * panelBytes;
   let rows = twoLevel ? <usize>load<u32>(segment, SEG_ROW_SCALES) + (<usize>firstPanel << 6) : 0;
@@ -141,15 +146,15 @@ function runSegment<P>(
         const tile = scratch + (t << 6), y = scales + t * side;
         if (bits == 4) vectorU4<P>(walk, channels, w, x + t * xStride, y, tile + TILE_A);
         else if (sizeof<P>() != 1) vectorU6<P>(walk, channels, w, x + t * xStride, y, tile + TILE_A);
-        vectorOffsets(walk, channels, w, hasMinimum ? 16 : 0, hasMinimum ? 0 : 1 << (bits - 1), y, pairs + t * side, tile + TILE_O);
+        if (!single) vectorOffsets(walk, channels, w, hasMinimum ? 16 : 0, hasMinimum ? 0 : 1 << (bits - 1), y, pairs + t * (maxSubs << 2), tile + TILE_O);
       }
     } else {
       touch(w, panelBytes, scratch + TILE_A);
-      expandHeaders<P>(walk, channels, w, flags, bits, factors, offsets, reals);
+      if (!single) expandHeaders<P>(walk, channels, w, flags, bits, factors, offsets, reals);
       memory.fill(scratch + TILE_A, 0, <usize>((tokens + 3) & -4) << 6);
       if (paired) addPairs(walk, channels, header, w, x, xStride, scales, side, tokens, factors, reals, starts, maxSubs << 2, scratch);
       else addDots<P>(walk, channels, bits, header, w, x, xStride, scales, side, tokens, factors, reals, scratch);
-      addOffsets(walk, channels, flags, offsets, scales, sums, pairs, side, tokens, scratch + TILE_O);
+      if (!single) addOffsets(walk, channels, flags, offsets, scales, sums, side, pairs, maxSubs << 2, tokens, scratch + TILE_O);
     }
     addSegment(scratch, tokens, rows, hasMinimum, first, last, out, outStride, residual);
     if (twoLevel) rows += 64;
@@ -168,21 +173,23 @@ function runSegment<P>(
   const side = <usize>blocksStride << 2, last = segments + <usize>(count * SEGMENT_BYTES);
   v128.store(scratch + MASKS, i8x16.splat(0x03), 16);
   v128.store(scratch + MASKS, i32x4.splat(4095), 32);
-  v128.store(scratch + MASKS, i32x4.splat(2048), 48);
+  v128.store(scratch + MASKS, i32x4.splat(2047), 48);
   v128.store(scratch + MASKS, i8x16.splat(0x0c), 64);
   v128.store(scratch + MASKS, i8x16.splat(0x30), 80);
   v128.store(scratch + MASKS, i16x8.splat(1), 96);
+  v128.store(scratch + ONES, i8x16.splat(1));
   for (let i: usize = 0; i < 128; i += 16) v128.store(scratch + NO_DOTS + i, i32x4.splat(0));
   const maxSubs = <usize>(codesStride + SUB - 1) / SUB + <usize>count; // every segment may end in a short one
   let x = codes, xStride = <usize>codesStride;
   const pairs = scratch + FACTORS + maxSubs * 256;
   for (let t = 0; t < tokens; t++) {
     for (let s = segments; s < last; s += SEGMENT_BYTES) {
-      const block = load<i32>(s, SEG_WEIGHT_BLOCK), at = (<usize>t * <usize>blocksStride + <usize>load<u32>(s, SEG_FIRST_BLOCK)) << 2;
-      pairSums(sums + at, pairs + at, (load<i32>(s, SEG_LENGTH) + block - 1) / block, load<i32>(s, SEG_ACT_BLOCK) / block);
+      const block = load<i32>(s, SEG_WEIGHT_BLOCK), from = sums + <usize>t * side, to = pairs + <usize>t * (maxSubs << 2);
+      const at = <usize>load<u32>(s, SEG_FIRST_BLOCK) << 2;
+      pairSums(from + at, to + at, (load<i32>(s, SEG_LENGTH) + block - 1) / block, load<i32>(s, SEG_FOLD) / block);
     }
   }
-  const starts = pairs + ((<usize>tokens * side + 63) & -64);
+  const starts = pairs + ((<usize>tokens * maxSubs * 4 + 63) & -64);
   if (sizeof<P>() == 1) {
     x = starts + ((<usize>tokens * maxSubs * 4 + 63) & -64);
     xStride = <usize>codesStride * 2;

@@ -5,8 +5,8 @@ import { Walk } from '../lib/walk';
 import { SUB } from './gemm_sub';
 
 /*
- * 16 rows by 1 token of u4, or u6 on the relaxed paths, with two-level scales and no zero points, in whole sub-blocks: one linear walk over the packed
- * panel, in which headers are read where they lie. The same sums as `tile2x16` and `pairedOffsets`.
+ * 16 rows by 1 token of u4, or u6 on the relaxed paths, with two-level scales or one per row and no zero points, in whole sub-blocks: one linear walk over
+ * the packed panel, in which headers are read where they lie. The same sums as `tile2x16` and `pairedOffsets`.
  */
 
 @inline function finish(o: v128, sum: v128, scale: v128): v128 { return f32x4.add(o, f32x4.mul(f32x4.convert_i32x4_s(sum), scale)); }
@@ -15,9 +15,12 @@ import { SUB } from './gemm_sub';
   v128.store(tile, a); v128.store(tile, b, 16); v128.store(tile, c, 32); v128.store(tile, d, 48);
 }
 
+/** The scale codes of the block at `w`. */
+@inline function codesOfScales(ones: usize, w: usize): v128 { return v128.load(ones ? ones : w); }
+
 /** u4: A of one token. */
 export function vectorU4<P>(walk: Walk, channels: i32, w: usize, x: usize, scales: usize, tile: usize): void {
-  const nibble = v128.load(walk.masks), none = i32x4.splat(0);
+  const nibble = v128.load(walk.masks), none = i32x4.splat(0), ones = walk.ones;
   const headerBytes = walk.header, block = walk.block, foldChannels = walk.foldChannels, scaleStep = walk.scaleStep;
   let a0 = none, a1 = none, a2 = none, a3 = none;
   for (let left = channels; left > 0; left -= foldChannels) {
@@ -87,7 +90,7 @@ export function vectorU4<P>(walk: Walk, channels: i32, w: usize, x: usize, scale
           v = v128.load(w, 224); p2 = mac<P>(mac<P>(p2, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
           v = v128.load(w, 240); p3 = mac<P>(mac<P>(p3, v128.and(v, nibble), s), v128.and(i16x8.shr_u(v, 4), nibble), r);
         }
-        v = v128.load(header);
+        v = codesOfScales(ones, header);
         s = i16x8.extend_low_i8x16_u(v); r = i16x8.extend_high_i8x16_u(v);
         c0 = fold<P>(c0, p0, quadFactor<P, N0>(s)); c1 = fold<P>(c1, p1, quadFactor<P, N4>(s));
         c2 = fold<P>(c2, p2, quadFactor<P, N0>(r)); c3 = fold<P>(c3, p3, quadFactor<P, N4>(r));
@@ -114,7 +117,7 @@ export function vectorU4<P>(walk: Walk, channels: i32, w: usize, x: usize, scale
 
 /** u6: A of one token. */
 export function vectorU6<P>(walk: Walk, channels: i32, w: usize, x: usize, scales: usize, tile: usize): void {
-  const masks = walk.masks, whole = v128.load(masks), none = i32x4.splat(0), ones = v128.load(masks, 96);
+  const masks = walk.masks, whole = v128.load(masks), none = i32x4.splat(0), ones = v128.load(masks, 96), unit = walk.ones;
   const headerBytes = walk.header, block = walk.block, foldChannels = walk.foldChannels, scaleStep = walk.scaleStep;
   let a0 = none, a1 = none, a2 = none, a3 = none;
   for (let left = channels; left > 0; left -= foldChannels) {
@@ -139,7 +142,7 @@ export function vectorU6<P>(walk: Walk, channels: i32, w: usize, x: usize, scale
         c3 = pairs<P>(c3, v128.and(t, whole), s, v128.and(u, whole), r, ones);
         c3 = pairs<P>(c3, v128.and(v, whole), y, last(t, u, v, masks), z, ones);
       }
-      const codes = v128.load(header), low = i16x8.extend_low_i8x16_u(codes), high = i16x8.extend_high_i8x16_u(codes);
+      const codes = codesOfScales(unit, header), low = i16x8.extend_low_i8x16_u(codes), high = i16x8.extend_high_i8x16_u(codes);
       d0 = i32x4.add(d0, i32x4.mul(c0, quadFactor<i32, N0>(low))); d1 = i32x4.add(d1, i32x4.mul(c1, quadFactor<i32, N4>(low)));
       d2 = i32x4.add(d2, i32x4.mul(c2, quadFactor<i32, N0>(high))); d3 = i32x4.add(d3, i32x4.mul(c3, quadFactor<i32, N4>(high)));
     }

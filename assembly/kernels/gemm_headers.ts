@@ -7,12 +7,12 @@ import { SUB } from './gemm_sub';
 
 /*
  * The headers of a segment's blocks in one panel, expanded for all tokens; 64 bytes for 16 rows:
- *   factors: the integer factor of every sub-block and plane (1 for f16 scales, of the high plane of u8 16 times as large)
+ *   factors: the integer factor of every sub-block and plane (1 for f16 scales and scales per row, of the high plane of u8 16 times as large)
  *   offsets: two-level, of two blocks of a fold in the halves of i32 lanes; with zero points i32 and with f16 scales f32, of every block
  *   reals:   f16 scales as f32, of every block
  */
 
-/** Integer factors of f16 blocks: they do not depend on the panel. */
+/** Integer factors of blocks without scale codes: they do not depend on the panel. */
 export function unitFactors<P>(walk: Walk, channels: i32, to: usize): void {
   const low = factorOf<P>(i32x4.splat(1)), high = factorOf<P>(i32x4.splat(16));
   for (let k = 0; k < channels; k += SUB) {

@@ -54,6 +54,18 @@ export function codeOffsets(walk: Walk, channels: i32, offsets: usize, scales: u
   store4(tile, o0, o1, o2, o3);
 }
 
+/** One scale per row, for one token: n is the same for all rows and blocks, and so is O. */
+export function rowOffsets(walk: Walk, channels: i32, n: i32, scales: usize, sums: usize, tile: usize): void {
+  let all: f32 = 0;
+  for (let left = channels; left > 0; left -= walk.foldChannels, scales += walk.scaleStep) {
+    let sum = 0;
+    for (let rest = min(left, walk.foldChannels); rest > 0; rest -= walk.block, sums += 4) sum += load<i32>(sums);
+    all += <f32>(n * sum) * load<f32>(scales);
+  }
+  const o = f32x4.splat(all);
+  store4(tile, o, o, o, o);
+}
+
 /** Real scales: O[row] = sum over blocks of m[row] * (f32(sum of codes) * scale), for one token. */
 export function realOffsets(walk: Walk, channels: i32, offsets: usize, scales: usize, sums: usize, tile: usize): void {
   const none = f32x4.splat(0);

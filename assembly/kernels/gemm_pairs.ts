@@ -8,9 +8,9 @@ import { SUB } from './gemm_sub';
 
 /*
  * W4A4 on plain simd128, two rows a lane: an i16 lane holds the code A of a row in bits 0..3 and, signed, the code B - 8 of the row 4 further in bits
- * 12..15, so that i32x4.dot_i16x8_s serves both and its sum is L + 4096 H with L = sum a * A, H = sum a * (B - 8). With |a| <= 7 the sum of
- * a * (A - 8) over a sub-block of 32 channels is within 32 * 56 = 1792 < 2048: started at 2048 - 8 * sum a, the low 12 bits are L - 8 * sum a + 2048
- * and the others H. Rows of quads 0 and 1, and of quads 2 and 3, go together; 4 tokens by 16 rows.
+ * 12..15, so that i32x4.dot_i16x8_s serves both and its sum is L + 4096 H with L = sum a * A, H = sum a * (B - 8). With a and A - 8 in -8..7 the sum of
+ * a * (A - 8) over a sub-block of 32 channels is in 32 * -56 = -1792..2048 = 32 * 64: started at 2047 - 8 * sum a, the low 12 bits are
+ * L - 8 * sum a + 2047 and the others H. Rows of quads 0 and 1, and of quads 2 and 3, go together; 4 tokens by 16 rows.
  */
 
 const PAIR: usize = 64; // bytes of 8 channels of a pair of quads
@@ -33,18 +33,18 @@ function joinRun(w: usize, channels: i32, to: usize, masks: usize): void {
   }
 }
 
-/** For every sub-block of `channels` activations, twice as long for being i16: 2048 - 8 * sum, i32. */
+/** For every sub-block of `channels` activations, twice as long for being i16: 2047 - 8 * sum, i32. */
 export function startSums(x: usize, channels: i32, to: usize): void {
   const ones = i16x8.splat(1);
   for (let left = channels; left > 0; left -= SUB, to += 4) {
     let sum = i32x4.splat(0);
     for (let end = x + 2 * <usize>min(left, SUB); x < end; x += 16) sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load(x), ones));
     const all = i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3);
-    store<i32>(to, 2048 - 8 * all);
+    store<i32>(to, 2047 - 8 * all);
   }
 }
 
-/** Adds both rows' sums, with their factors, to the i32 sums at `dots`; `start` is what the sum began with, `less` 2048 less. */
+/** Adds both rows' sums, with their factors, to the i32 sums at `dots`; `start` is what the sum began with, `less` 2047 less. */
 @inline function split(dots: usize, sum: v128, start: v128, less: v128, first: v128, second: v128, low: v128): void {
   const a = i32x4.sub(v128.and(sum, low), start), b = i32x4.sub(i32x4.shr_s(sum, 12), less);
   v128.store(dots, i32x4.add(v128.load(dots), i32x4.dot_i16x8_s(a, first)));

@@ -8,7 +8,8 @@ import { part, stepBytes, wide } from '../lib/parts';
  * have real scales.
  *
  * Why sums fit: i16 pair sums are at most 2 * 15 * 127 = 3810, so 8 of them do, 32 channels. With codes up to 63, 2 * 63 * 127 = 16002:
- * two do, 8 channels. The i32 sum of a fold of 128 channels of u8 codes is at most 128 * 255 * 127 * 255 < 2^31.
+ * two do, 8 channels. The i32 sum of a fold, at most 128 channels, is at most 128 * 255 * 127 * 255 < 2^31 with u8 codes; longer activation blocks are
+ * added fold by fold in f32.
  *
  * The order of the statements is the order of the machine code, and 8 sums, 2 activations, a weight and a product are what 16 registers hold. A splatted
  * load costs more than a plain one, which is why a tile is 4 weights by 2 tokens and not 2 by 4 (80 and 99 GMAC/s without what follows the dots). It is

@@ -1,9 +1,9 @@
-import { PANEL } from '../../src/formats/descriptor';
+import { PAGE, PANEL } from '../../src/formats/descriptor';
 import { multiplyPanel } from '../lib/panel_f32';
 
 /*
- * gram[i][j] += sum over t, ascending, of x[t][i] * x[t][j], j from the first row of i's panel on (src/backends/reference/gram.ts): the product of two panels
- * of channels, for which both are copied to where they lie close together, one of them transposed. Scratch:
+ * gram[i][j] += sum over t, ascending, of x[t][i] * x[t][j], j from the first row of i's panel on, PAGE tokens at a time (src/backends/reference/gram.ts): the
+ * product of two panels of channels, for which both are copied to where they lie close together, one of them transposed. Scratch:
  *
  *   columns  f32 [tokens][16]
  *   tile     f32 [16][16], for a last panel that is narrower than 16
@@ -55,8 +55,11 @@ function gramPanel(x: usize, xs: usize, tokens: i32, length: i32, gram: usize, p
 
 export function gram_f32_simd128(x: usize, xStride: i32, tokens: i32, length: i32, gram: usize, firstUnit: i32, lastUnit: i32, scratch: usize): void {
   const panels = (length + PANEL - 1) / PANEL, xs = <usize>xStride << 2;
-  for (let unit = firstUnit; unit < lastUnit; unit++) {
-    gramPanel(x, xs, tokens, length, gram, unit, scratch);
-    if (panels - 1 - unit != unit) gramPanel(x, xs, tokens, length, gram, panels - 1 - unit, scratch);
+  for (; tokens > 0; tokens -= PAGE, x += xs * PAGE) {
+    const count = min(tokens, PAGE);
+    for (let unit = firstUnit; unit < lastUnit; unit++) {
+      gramPanel(x, xs, count, length, gram, unit, scratch);
+      if (panels - 1 - unit != unit) gramPanel(x, xs, count, length, gram, panels - 1 - unit, scratch);
+    }
   }
 }

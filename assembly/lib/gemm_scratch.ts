@@ -4,12 +4,14 @@ import { GEMM_CHUNK } from '../../src/formats/descriptor';
  * Scratch of the integer GEMM, one per thread (its size: `gemmScratchBytes` in src/backends/backend.ts). Rows of a panel are the lanes of 64 bytes.
  */
 /**
- * 0x0f in every byte (plain path: every i16; u6: 0x3f in every byte), 0x03 in every byte, 4095 and 2048 in every i32, 0x0c and 0x30 in every byte, 1 in
+ * 0x0f in every byte (plain path: every i16; u6: 0x3f in every byte), 0x03 in every byte, 4095 and 2047 in every i32, 0x0c and 0x30 in every byte, 1 in
  * every i16.
  */
 export const MASKS: usize = 0;
 /** A `Walk`. */
 export const WALK: usize = 112;
+/** 1 in every byte. */
+export const ONES: usize = 160;
 /** i32 sums of a tile of 16 rows by at most 4 tokens, and zeros for 2 tokens. */
 export const DOTS: usize = 192;
 export const NO_DOTS: usize = DOTS + 256;

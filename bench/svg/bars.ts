@@ -2,7 +2,7 @@ import { METRICS } from '../peers/contests.ts';
 import { ratios, type PeerRow } from '../peers/table.ts';
 import type { Result } from '../result.ts';
 import { median } from '../timing.ts';
-import { element, picture, text } from './svg.ts';
+import { element, picture, text } from '../../src/surfaces/charts/svg.ts';
 
 const WIDTH = 760;
 const [LEFT, RIGHT] = [170, 610];

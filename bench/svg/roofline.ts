@@ -1,7 +1,7 @@
 import type { Result } from '../result.ts';
 import { boundMs, type KernelFigure } from '../roofline.ts';
 import { median } from '../timing.ts';
-import { element, escape, line, picture, text } from './svg.ts';
+import { element, escape, line, picture, text } from '../../src/surfaces/charts/svg.ts';
 
 const [WIDTH, HEIGHT] = [760, 460];
 const AREA = { left: 56, right: 730, top: 62, bottom: 408 };

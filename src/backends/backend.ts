@@ -18,7 +18,7 @@ export interface LinearMemory {
  *
  * Quantised activations of T tokens: `codes` i8 [T, codesStride], channels in segment order, zero in the padding; `scales` f32 and `sums` i32
  * [T, blocksStride], one entry per weight block (an activation block's scale is repeated for its weight blocks), then in `scales` the centres of asymmetric
- * activation blocks.
+ * activation blocks, which `gemm` leaves to its caller (`gemmF32` over the sums of each block's weights).
  * Strides of f32 and i32 arrays count elements, those of codes count bytes.
  */
 export interface Kernels {
@@ -49,7 +49,10 @@ export interface Kernels {
   ): void;
   /** out[t, r] += sum over the row's entries, from 0 and ascending, of x[t, channel] * value. `starts` u32 [rows + 1], `entries` u32 (`models/image.ts`). */
   sparse(starts: number, entries: number, x: number, xStride: number, out: number, outStride: number, tokens: number, firstRow: number, lastRow: number): void;
-  /** out[t, r] += sum over segments with SEG_OUTLIERS and channels k, ascending, where |x[t, k]| is at least that, of x[t, k] * w[r, k]. */
+  /**
+   * out[t, r] = out[t, r] + x[t, k] * w[r, k], one after another, for the segments with SEG_OUTLIERS and their channels k, ascending, where |x[t, k]| is at
+   * least that. Rows of x are as a producer leaves `values`.
+   */
   outliers(
     segments: number, count: number, x: number, xStride: number, out: number, outStride: number, tokens: number, firstPanel: number, lastPanel: number,
   ): void;
@@ -60,8 +63,9 @@ export interface Kernels {
    */
   hadamard(x: number, xStride: number, tokens: number, length: number, order: number, matrix: number, scratch: number): void;
   /**
-   * gram[i, j] += sum over t, from 0 and ascending, of x[t, i] * x[t, j], f32 [length, length], for j from the first row of i's panel on, for units
-   * [firstUnit, lastUnit) of ceil(panels / 2): unit u holds rows of panels u and panels - 1 - u, 16 rows each. `scratch`: `gramScratchBytes`.
+   * gram[i, j] += sum over t of x[t, i] * x[t, j], f32 [length, length], for j from the first row of i's panel on, for units [firstUnit, lastUnit) of
+   * ceil(panels / 2): unit u holds rows of panels u and panels - 1 - u, 16 rows each. PAGE tokens are summed from 0, ascending, and the sums are added in
+   * ascending order. `scratch`: GRAM_SCRATCH bytes.
    */
   gram(x: number, xStride: number, tokens: number, length: number, gram: number, firstUnit: number, lastUnit: number, scratch: number): void;
 
@@ -109,14 +113,14 @@ export interface Kernels {
   kvClose(page8: number, page4: number, kvHeads: number, headDim: number, keyGroup: number, valueGroup: number): void;
 
   /*
-   * Pages of codes (`KvCodesFormat`). `constants`: f32 [k, v][scale, min][kvHeads * headDim] of the first of the heads, its channels `channels` long; 0: each
-   * token and head has its own.
+   * Pages of codes (`KvCodesFormat`), `bits` wide. `constants`: f32 [k, v][scale, min][channels] from the first channel of the (first) head on; 0: each token
+   * and head has its own. They are written with the tokens.
    */
   kvAppendCodes(
     k: number, v: number, stride: number, tokens: number, kvHeads: number, headDim: number, page: number, slot: number, bits: number, constants: number,
     channels: number,
   ): void;
-  /** One head of a page of codes, its first `tokens` tokens, as a page of f32; `table`: of the page's first position, to turn the keys by, or 0. */
+  /** The first `tokens` tokens of one head of a page of codes as a page of f32. `table`: RoPE's rows of those tokens, to turn the keys by, or 0. */
   kvExpand(head: number, tokens: number, headDim: number, bits: number, constants: number, channels: number, table: number, page: number): void;
 
   /*
@@ -156,8 +160,8 @@ export function gemmScratchBytes(channels: number, segments: number): number {
 /** Bytes of `gemmFloat`'s scratch: scales and offsets of 16 rows, then a panel of up to FLOAT_CHUNK channels as f32. */
 export const floatScratchBytes = (channels: number): number => 128 + Math.min(FLOAT_CHUNK, Math.ceil(channels / 16) * 16) * PANEL * 4;
 
-/** Bytes of `gram`'s scratch: two panels of channels, f32 [tokens][16], and a tile of 16 by 16. */
-export const gramScratchBytes = (tokens: number): number => 2 * tokens * PANEL * 4 + PANEL * PANEL * 4;
+/** Bytes of `gram`'s scratch: two panels of channels, f32 [PAGE][16], and a tile of 16 by 16. Fits in `gemm`'s. */
+export const GRAM_SCRATCH = (2 * PAGE + PANEL) * PANEL * 4;
 
 /**
  * Bytes of the scratch of attention over pages, in blocks of up to 3 queries: constants and states; queries, results and scores f32 [4, n], with n a head,

@@ -1,63 +1,60 @@
-import { TetradError } from '../core/errors.ts';
 import type { OnProgress } from '../core/bytes.ts';
+import { TetradError } from '../core/errors.ts';
 import { pause } from '../core/pause.ts';
 import type { Decoder } from '../runtime/decoder.ts';
-import type { ActivationSamples, SiteSamples } from './samples.ts';
+import type { ActivationSamples } from './samples.ts';
+import { SiteStatistics } from './statistics.ts';
 
 export interface CollectOptions {
   /** Tokens whose inputs are kept whole, spread evenly. Default 192. */
   readonly keep?: number | undefined;
+  /** Tokens at the start of each sequence that do not count. Default 0. */
+  readonly skip?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
 
-interface Sums {
-  readonly cols: number;
-  readonly rows: Float32Array;
-  readonly squares: Float64Array;
-  /** Tokens in `squares`, and of these in `rows`; the output layer sees only the last of each block. */
-  seen: number;
-  kept: number;
-}
-
 /**
- * Runs calibration tokens through an f32 decoder and collects every linear's input: the mean square of each channel over all tokens, and the inputs of
- * `keep` tokens, in memory bounded by `keep` times the sum of input widths. Text longer than the context goes in windows from position 0.
+ * Runs calibration sequences through an f32 decoder and collects statistics of every linear's input and of keys and values: over all tokens, and whole the
+ * inputs of `keep` tokens, in memory bounded by `keep` times the sum of input widths. The output layer is seen for the last token of each block only.
+ * Throws `invalid_argument` naming the first input that has values which are not finite.
  */
-export async function collectSamples(decoder: Decoder, ids: readonly number[], options: CollectOptions = {}): Promise<ActivationSamples> {
-  const { keep = 192, signal, onProgress } = options;
-  if (ids.length < 2) throw new TetradError('invalid_argument', `Cannot calibrate: the text has ${ids.length} tokens, needed are at least 2`);
-  const stride = Math.max(1, ids.length / keep);
-  const limit = Math.min(keep, ids.length);
-  const sites = new Map<string, Sums>();
-  let seen = 0;
-  decoder.tap = (site, values, tokens, rowStride, cols) => {
-    let sums = sites.get(site);
-    if (!sums) sites.set(site, (sums = { cols, rows: new Float32Array(limit * cols), squares: new Float64Array(cols), seen: 0, kept: 0 }));
-    sums.seen += tokens;
-    for (let t = 0; t < tokens; t++) {
-      const row = values.subarray(t * rowStride, t * rowStride + cols);
-      for (let c = 0; c < cols; c++) sums.squares[c]! += row[c]! * row[c]!;
-      if (sums.kept < limit && seen + t >= Math.floor(sums.kept * stride)) sums.rows.set(row, sums.kept++ * cols);
-    }
+export async function collectSamples(decoder: Decoder, sequences: readonly (readonly number[])[], options: CollectOptions = {}): Promise<ActivationSamples> {
+  const { keep = 192, skip = 0, signal, onProgress } = options;
+  const total = sequences.reduce((sum, ids) => sum + ids.length, 0);
+  const counted = sequences.reduce((sum, ids) => sum + Math.max(0, ids.length - skip), 0);
+  if (counted < 2) throw new TetradError('invalid_argument', `Cannot calibrate: the text has ${total} tokens, of which ${counted} count, needed are at least 2`);
+  const sites = new Map<string, SiteStatistics>();
+  /** Tokens that counted before this block, its tokens, and how many of these do not count. */
+  let [seen, length, skipped] = [0, 0, 0];
+  decoder.tap = (name, values, tokens, stride, cols) => {
+    let site = sites.get(name);
+    if (!site) sites.set(name, (site = new SiteStatistics(name, cols, Math.min(keep, counted), Math.max(1, counted / keep))));
+    const start = Math.max(length - tokens, skipped); // of the output layer, the block's last tokens come
+    if (start < length) site.add(values.subarray((tokens - length + start) * stride), length - start, stride, seen + start - skipped);
   };
+  let loaded = 0;
   try {
-    while (seen < ids.length) {
-      if (seen === 0 || decoder.blockRoom() === 0) decoder.truncate(0);
-      const block = ids.slice(seen, seen + decoder.blockRoom());
-      decoder.forward(block);
-      seen += block.length;
-      onProgress?.({ stage: 'calibrate', loaded: seen, total: ids.length });
-      await pause();
-      signal?.throwIfAborted();
+    for (const ids of sequences) {
+      decoder.truncate(0);
+      while (decoder.position < ids.length) {
+        const { position } = decoder;
+        const room = decoder.blockRoom();
+        if (room === 0) throw new TetradError('invalid_argument', `Cannot calibrate with sequences of ${ids.length} tokens: the decoder's context is ${position}`);
+        const block = ids.slice(position, position + room);
+        length = block.length;
+        skipped = Math.min(block.length, Math.max(0, skip - position));
+        decoder.forward(block);
+        seen += block.length - skipped;
+        loaded += block.length;
+        onProgress?.({ stage: 'calibrate', loaded, total });
+        await pause();
+        signal?.throwIfAborted();
+      }
     }
   } finally {
     decoder.tap = null;
     decoder.truncate(0);
   }
-  const finished = [...sites].map(([site, { cols, rows, squares, seen: count, kept }]): [string, SiteSamples] => [
-    site,
-    { rows: rows.subarray(0, kept * cols), tokens: kept, meanSquare: Float32Array.from(squares, (sum) => sum / count) },
-  ]);
-  return new Map(finished);
+  return new Map([...sites].map(([name, site]) => [name, site.finish()]));
 }

@@ -1,30 +1,91 @@
+import { hadamard } from '../core/hadamard.ts';
 import { PANEL } from '../formats/descriptor.ts';
-import { padded, segmentPanelBytes } from '../formats/layout.ts';
-import { ROW_SCALE_BYTES } from '../formats/row-scales.ts';
-import { IMAGE_ALIGNMENT, type ArrayRef, type Linear } from '../models/image.ts';
-import { linearSpecs, vectorNames, type LinearSpec } from '../models/sites.ts';
+import { floatPanelBytes, padded, segmentPanelBytes } from '../formats/layout.ts';
+import { isGrid } from '../formats/number-format.ts';
+import { hasRowScales, ROW_SCALE_BYTES } from '../formats/row-scales.ts';
+import { actBlocks, IMAGE_ALIGNMENT, integerProblem, type ArrayRef, type Branch, type Linear, type Segment } from '../models/image.ts';
+import { linearSpecs, vectorSizes, type LinearSpec } from '../models/sites.ts';
 import { SHARD_BYTES, type ModelJson } from './schema.ts';
 
 /** An array of the image and the size that the model's shape gives it. */
 type Expected = readonly [what: string, ref: ArrayRef, bytes: number];
 
-/** What is wrong with a linear's segments, or null; adds its arrays to `arrays`. */
-function linearProblem(spec: LinearSpec, linear: Linear, arrays: Expected[]): string | null {
-  const { rows, cols, permute, segments } = linear;
-  if (rows !== spec.rows || cols !== spec.cols) return `has shape [${rows}, ${cols}], needed is [${spec.rows}, ${spec.cols}]`;
-  if (permute && spec.order !== 'gather') return 'has a permutation, and its input cannot be gathered';
-  if (permute) arrays.push([`the permutation of ${spec.name}`, permute, cols * 4]);
-  let end = 0;
-  for (const { k, weight, act, data, rowScales } of segments) {
-    const [from, to] = k;
-    if (from !== end || to <= from || to > cols || from % PANEL !== 0) return `has a segment of channels ${from} to ${to} where ${end} of ${cols} are covered`;
-    end = to;
-    if (weight.bits === 32 ? act || rowScales || segments.length > 1 : !act || act.block % weight.block !== 0) return `has formats in channels ${from} to ${to} that do not go together`;
-    if (weight.bits !== 32 && (weight.scale === 'u8') !== (rowScales !== undefined)) return `has row scales in channels ${from} to ${to} where its format has none, or none where it has`;
-    arrays.push([`${spec.name} from channel ${from}`, data, (padded(rows) / PANEL) * segmentPanelBytes(weight, to - from)]);
-    if (rowScales) arrays.push([`the row scales of ${spec.name} from channel ${from}`, rowScales, padded(rows) * ROW_SCALE_BYTES]);
+/** What is wrong with a segment's formats, or null. */
+function formatProblem({ weight, act, rowScales, actScales }: Segment): string | null {
+  if (act && !isGrid(weight)) return 'has integer activations and weights without a grid';
+  if (act && isGrid(weight)) {
+    const problem = integerProblem(weight, act);
+    if (problem) return `has ${problem}`;
   }
-  return end === cols ? null : `covers ${end} of ${cols} channels`;
+  if (hasRowScales(weight) !== (rowScales !== undefined)) return 'has row scales where its format has none, or none where it has';
+  return (act?.range === 'static') === (actScales !== undefined) ? null : 'has activation scales where its format has none, or none where it has';
+}
+
+/** What is wrong with a segment, or null; adds its arrays to `arrays`. */
+function segmentProblem({ name, rows }: LinearSpec, segment: Segment, arrays: Expected[]): string | null {
+  const { k: [from, to], weight, act, data, rowScales, actScales } = segment;
+  const problem = formatProblem(segment);
+  if (problem) return `${problem}, in channels ${from} to ${to}`;
+  const add = (what: string, ref: ArrayRef | undefined, bytes: number): void => void (ref && arrays.push([`${what}${name} from channel ${from}`, ref, bytes]));
+  add('', data, (padded(rows) / PANEL) * segmentPanelBytes(weight, to - from));
+  add('the row scales of ', rowScales, padded(rows) * ROW_SCALE_BYTES);
+  if (act) add('the activation scales of ', actScales, actBlocks(act, to - from) * 8);
+  return null;
+}
+
+const centreCount = (segments: readonly Segment[]): number =>
+  segments.reduce((sum, { act, k }) => sum + (act?.zero === 'min' ? actBlocks(act, k[1] - k[0]) : 0), 0);
+
+function branchProblem(spec: LinearSpec, linear: Linear, branch: Branch, arrays: Expected[]): string | null {
+  const { name, rows, cols } = spec;
+  switch (branch.kind) {
+    case 'lowRank': {
+      const { rank, bits, down, up } = branch;
+      arrays.push([`the first factor of ${name}`, down, (rank / PANEL) * floatPanelBytes(cols, bits)]);
+      arrays.push([`the second factor of ${name}`, up, (padded(rows) / PANEL) * floatPanelBytes(rank, bits)]);
+      return null;
+    }
+    case 'centres': {
+      const needed = centreCount(linear.segments);
+      if (branch.blocks !== needed) return `has centres of ${branch.blocks} blocks, needed are ${needed}`;
+      arrays.push([`the centres of ${name}`, branch.data, padded(rows) * needed * 4]);
+      return null;
+    }
+    case 'sparse':
+      if (branch.entries.bytes % 4 !== 0 || cols > 0xffff) return `has ${branch.entries.bytes} bytes of single weights in ${cols} channels, needed are 4 for each and at most 65535 channels`;
+      arrays.push([`the starts of ${name}`, branch.starts, (rows + 1) * 4], [`the single weights of ${name}`, branch.entries, branch.entries.bytes]);
+      return null;
+    default:
+      return branch satisfies never;
+  }
+}
+
+/** What is wrong with a linear's segments and branches, or null; adds its arrays to `arrays`. */
+function linearProblem(spec: LinearSpec, linear: Linear, arrays: Expected[]): string | null {
+  const { rows, cols, permute, rotate, segments, branches = [] } = linear;
+  if (rows !== spec.rows || cols !== spec.cols) return `has shape [${rows}, ${cols}], needed is [${spec.rows}, ${spec.cols}]`;
+  if (permute && spec.order === null) return 'has a permutation, and its input cannot be gathered';
+  if (permute) arrays.push([`the permutation of ${spec.name}`, permute, cols * 4]);
+  if (rotate && !hadamard(cols)) return `is rotated, and there is no Hadamard matrix of ${cols}`;
+  let end = 0;
+  let floats = false;
+  for (const segment of segments) {
+    const [from, to] = segment.k;
+    if (from !== end || to <= from || to > cols || from % PANEL !== 0) return `has a segment of channels ${from} to ${to} where ${end} of ${cols} are covered`;
+    if (segment.act && floats) return `has integer activations in channels ${from} to ${to}, behind f32 ones`;
+    floats ||= !segment.act;
+    end = to;
+    const problem = segmentProblem(spec, segment, arrays);
+    if (problem) return problem;
+  }
+  if (end !== cols) return `covers ${end} of ${cols} channels`;
+  if (new Set(branches.map(({ kind }) => kind)).size < branches.length) return 'has two branches of one kind';
+  if (centreCount(segments) > 0 && !branches.some(({ kind }) => kind === 'centres')) return 'has asymmetric activations and no centres';
+  for (const branch of branches) {
+    const problem = branchProblem(spec, linear, branch, arrays);
+    if (problem) return problem;
+  }
+  return null;
 }
 
 /** What is wrong with names that a table should have, or null. */
@@ -63,9 +124,11 @@ export function inconsistency(json: ModelJson): string | null {
   if (rope.factors && rope.factors.length !== headDim / 2) return `config.rope.factors has ${rope.factors.length} values for heads of ${headDim} channels`;
   if (tokenizer.bos !== null && tokenizer.bos >= config.vocab) return `tokenizer.bos is ${tokenizer.bos} in a vocabulary of ${config.vocab}`;
   const specs = linearSpecs(config);
-  const names = namesProblem('linear', linears, specs.map((spec) => spec.name)) ?? namesProblem('vector', vectors, vectorNames(config));
+  const sizes = vectorSizes(config, json.kv);
+  const names = namesProblem('linear', linears, specs.map((spec) => spec.name)) ?? namesProblem('vector', vectors, [...sizes.keys()]);
   if (names) return names;
-  const arrays: Expected[] = vectorNames(config).map((name) => [name, vectors[name]!, config.hidden * 4]);
+  if (json.rotated && !hadamard(config.hidden)) return `its hidden states are rotated, and there is no Hadamard matrix of ${config.hidden}`;
+  const arrays: Expected[] = [...sizes].map(([name, length]) => [name, vectors[name]!, length * 4]);
   for (const spec of specs) {
     const problem = linearProblem(spec, linears[spec.name]!, arrays);
     if (problem) return `${spec.name} ${problem}`;

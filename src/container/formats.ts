@@ -1,20 +1,10 @@
 import * as v from 'valibot';
+import type { WeightFormat } from '../formats/number-format.ts';
 
 /** Number formats in files that people or programs write: recipes and containers. Only formats that kernels exist for pass. */
 
-/** What a combination of valid fields lacks, or null. */
-type Check<T> = (value: T) => string | null;
-
-/** Adds checks of fields that depend on each other; the message names the field. */
-const checked = <T>(check: Check<T>) => v.rawCheck<T>(({ dataset, addIssue }) => {
-  const problem = dataset.typed ? check(dataset.value) : null;
-  if (problem !== null) addIssue({ message: problem });
-});
-
-type Weight = { readonly bits: number; readonly block: number | 'row'; readonly scale: string; readonly zero: string };
-
-/** Scales and zeros go together, and with blocks. Kernels that add integers know no 3 bits and no blocks of 16; `layers` above check that. */
-function weightProblem({ block, scale, zero, bits }: Weight): string | null {
+/** Scales, zeros and blocks go together. */
+function weightProblem({ block, scale, zero, bits }: WeightFormat): string | null {
   if ((block === 'row') !== (scale === 'bf16')) return `scale is ${JSON.stringify(scale)} where block is ${JSON.stringify(block)}, needed is "bf16" for "row" alone`;
   if ((scale === 'u3') !== (zero === 'u3')) return `zero is ${JSON.stringify(zero)} where scale is ${JSON.stringify(scale)}, needed are "u3" for both or for none`;
   if (scale === 'bf16' && zero === 'int') return 'zero is "int" where scale is "bf16", needed is "mid" or "min"';
@@ -22,12 +12,15 @@ function weightProblem({ block, scale, zero, bits }: Weight): string | null {
   return null;
 }
 
-export const weightFormat = v.pipe(v.strictObject({
-  bits: v.picklist([3, 4, 6, 8]),
-  block: v.picklist([16, 32, 64, 128, 'row']),
-  scale: v.picklist(['f16', 'u8', 'bf16', 'u3']),
-  zero: v.picklist(['mid', 'int', 'min', 'u3']),
-}), checked(weightProblem));
+export const weightFormat = v.pipe(
+  v.strictObject({
+    bits: v.picklist([3, 4, 6, 8]),
+    block: v.picklist([16, 32, 64, 128, 'row']),
+    scale: v.picklist(['f16', 'u8', 'bf16', 'u3']),
+    zero: v.picklist(['mid', 'int', 'min', 'u3']),
+  }),
+  v.check((format) => weightProblem(format) === null, ({ input }) => weightProblem(input) ?? ''),
+);
 
 export const floatFormat = v.strictObject({ bits: v.picklist([16, 32]) });
 
@@ -43,13 +36,14 @@ export const actFormat = v.strictObject({
   outliers: v.exactOptional(v.pipe(v.number(), v.gtValue(0), v.finite())),
 });
 
-export const kvFormat = v.union([
+export const kvFormat = v.variant('bits', [
   v.strictObject({ bits: v.literal(4), keyGroup: v.picklist([32, 64]), valueGroup: v.picklist([16, 32, 64]), firstPage: v.picklist([4, 8]) }),
   v.pipe(
     v.strictObject({ bits: v.picklist([4, 8]), per: v.picklist(['token', 'static']), rope: v.picklist(['before', 'after']), rotate: v.exactOptional(v.literal(true)) }),
-    checked(({ rope, rotate }) => (rotate && rope === 'before' ? 'rotate is true where rope is "before", needed is "after"' : null)),
+    v.check(({ rope, rotate }) => !rotate || rope === 'after', 'rotate is true where rope is "before", needed is "after"'),
   ),
-  v.strictObject({ bits: v.picklist([8, 32]) }),
+  v.strictObject({ bits: v.literal(8) }),
+  v.strictObject({ bits: v.literal(32) }),
 ]);
 
 /** One line about the first thing that a schema did not like: `path is found, needed is expected`. */

@@ -1,10 +1,10 @@
 import * as v from 'valibot';
 import type { ByteDirectory } from '../core/bytes.ts';
+import { sha256 } from '../core/digest.ts';
 import { TetradError } from '../core/errors.ts';
 import { describeIssue } from './formats.ts';
 import { FORMAT_VERSION, type ModelImage, type Piece } from '../models/image.ts';
 import { inconsistency } from './check.ts';
-import { sha256 } from './digest.ts';
 import { invalid } from './invalid.ts';
 import { PermutationCheck } from './permutations.ts';
 import { MANIFEST_FILE, modelJson, SHARD_BYTES, shardName, type ModelJson, type Shard } from './schema.ts';

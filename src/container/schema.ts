@@ -33,22 +33,33 @@ const config = v.strictObject({
 
 const array = v.strictObject({ offset: v.pipe(natural, v.multipleOf(IMAGE_ALIGNMENT)), bytes: count(Number.MAX_SAFE_INTEGER) });
 
+const weight = v.variant('bits', [weightFormat, floatFormat]);
+
 const segment = v.strictObject({
   k: v.strictTuple([natural, natural]),
-  weight: v.variant('bits', [weightFormat, floatFormat]),
+  weight,
   act: v.exactOptional(actFormat),
   data: array,
   rowScales: v.exactOptional(array),
+  actScales: v.exactOptional(array),
 });
+
+const branch = v.variant('kind', [
+  v.strictObject({ kind: v.literal('lowRank'), rank: v.pipe(count(4096), v.multipleOf(16)), bits: v.picklist([16, 32]), down: array, up: array }),
+  v.strictObject({ kind: v.literal('sparse'), starts: array, entries: array }),
+  v.strictObject({ kind: v.literal('centres'), blocks: count(LIMITS.width), data: array }),
+]);
 
 const linear = v.strictObject({
   rows: count(Number.MAX_SAFE_INTEGER),
   cols: count(LIMITS.width),
+  rotate: v.exactOptional(v.literal(true)),
   permute: v.exactOptional(array),
   segments: v.pipe(v.array(segment), v.minLength(1)),
+  branches: v.exactOptional(v.array(branch)),
 });
 
-/** `model.json`, version 1: the manifest of the image and the shards that it is cut into. `version` is checked before. */
+/** `model.json`, versions 1 and 2: the manifest of the image and the shards that it is cut into. `version` is checked before. */
 export const modelJson = v.strictObject({
   format: v.literal('tetrad'),
   version: v.number(),
@@ -57,6 +68,7 @@ export const modelJson = v.strictObject({
   linears: v.record(v.string(), linear),
   vectors: v.record(v.string(), array),
   bytes: count(Number.MAX_SAFE_INTEGER),
+  rotated: v.exactOptional(v.literal(true)),
   kv: kvFormat,
   provenance: v.record(v.string(), v.unknown()),
   /** In order; SHA-256 in lower-case hexadecimal. */

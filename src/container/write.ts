@@ -1,5 +1,5 @@
+import { sha256 } from '../core/digest.ts';
 import type { CopyOptions, ModelImage } from '../models/image.ts';
-import { sha256 } from './digest.ts';
 import { MANIFEST_FILE, SHARD_BYTES, shardName, type ModelJson, type Shard } from './schema.ts';
 import type { DirectorySink } from './sink.ts';
 import { packTokenizer } from './tokenizer-form.ts';
@@ -51,7 +51,7 @@ async function writeShards(image: ModelImage, sink: DirectorySink, { onProgress,
 export async function writeContainer(image: ModelImage, sink: DirectorySink, options: CopyOptions = {}): Promise<void> {
   try {
     const shards = await writeShards(image, sink, options);
-    const json = { ...image.manifest, tokenizer: packTokenizer(image.manifest.tokenizer), shards } satisfies Record<keyof ModelJson, unknown>;
+    const json = { ...image.manifest, tokenizer: packTokenizer(image.manifest.tokenizer), shards } satisfies Record<Exclude<keyof ModelJson, 'rotated'>, unknown>;
     await writeFile(sink, MANIFEST_FILE, new TextEncoder().encode(JSON.stringify(json)));
     options.signal?.throwIfAborted();
     await sink.commit();

@@ -1,8 +1,9 @@
 import { TetradError } from '../core/errors.ts';
+import { liveBase, type Base } from './base.ts';
 import type { Evaluator } from './evaluator.ts';
 import { distribution, read } from './softmax.ts';
-import type { Distribution } from './softmax.ts';
-import { mean, perplexityOf, splitWindows, walkWindow } from './windows.ts';
+import { errorOfMean, joined, mean, quantile } from './statistics.ts';
+import { perplexityOf, splitWindows, walkWindow } from './windows.ts';
 import type { RunningFigure, WindowOptions } from './windows.ts';
 
 /** One candidate's figures for each predicted token of a window. */
@@ -36,6 +37,15 @@ export interface Divergence {
   readonly sameTop: number;
   /** Root mean square of the change in the text token's probability. */
   readonly rmsChange: number;
+  /** Standard errors, as if the tokens were independent; that of the ratio from the tokens' differences of log-likelihood. */
+  readonly errors: {
+    readonly perplexity: number;
+    readonly basePerplexity: number;
+    readonly ratio: number;
+    readonly meanKl: number;
+    readonly sameTop: number;
+    readonly rmsChange: number;
+  };
 }
 
 export interface Comparison {
@@ -48,71 +58,75 @@ export interface CompareOptions extends WindowOptions {
   readonly onWindow?: ((base: RunningFigure, candidates: readonly Divergence[]) => void) | undefined;
 }
 
-/** KL(base || own) = sum p (b - c) - (log sum e^b - log sum e^c) of logits b and c; rounding below zero is cut off. */
-function klOf(base: Distribution, b: Float32Array, own: Distribution, c: Float32Array): number {
-  let cross = 0;
-  for (let i = 0; i < b.length; i++) cross += base.terms[i]! * (b[i]! - c[i]!);
-  const kl = cross / base.sum - (base.logSum - own.logSum);
-  return kl < 0 ? 0 : kl;
-}
+export const emptyFigures = (count: number): TokenFigures => ({
+  nll: new Float64Array(count), kl: new Float64Array(count), sameTop: new Uint8Array(count), change: new Float64Array(count),
+});
 
-/** Runs one window through the base and the candidates in step, so that one block of logits per model is all that is held. */
-export async function compareWindow(base: Evaluator, candidates: readonly Evaluator[], tokens: Int32Array, signal?: AbortSignal): Promise<WindowComparison> {
+/** What the base's own figures are. */
+export const baseFigures = (nll: Float64Array): TokenFigures => ({ ...emptyFigures(nll.length), nll, sameTop: new Uint8Array(nll.length).fill(1) });
+
+/** Runs window number `window` through the base and the candidates in step, so that one block of logits per model is all that is held. */
+export async function compareWindow(
+  base: Base, candidates: readonly Evaluator[], window: number, tokens: Int32Array, signal?: AbortSignal,
+): Promise<WindowComparison> {
   const count = tokens.length - 1;
   const { vocab } = base;
   const wrong = candidates.find((candidate) => candidate.vocab !== vocab);
   if (wrong) throw new TetradError('invalid_argument', `Cannot compare models: vocabularies of ${vocab} and ${wrong.vocab} tokens, must be equal`);
-  const truth = distribution(vocab);
   const own = distribution(vocab);
   const baseNll = new Float64Array(count);
-  const figures = candidates.map(() => ({
-    nll: new Float64Array(count), kl: new Float64Array(count), sameTop: new Uint8Array(count), change: new Float64Array(count),
-  }));
-  for await (const { from, block } of walkWindow([base, ...candidates], tokens, signal)) {
-    const reference = base.forward(block);
+  const figures = candidates.map(() => emptyFigures(count));
+  const walked = { block: base.block, reset: () => base.start(window) };
+  for await (const { from, block } of walkWindow([walked, ...candidates], tokens, signal)) {
+    const row = await base.forward(block, tokens.subarray(from + 1, from + 1 + block.length));
     const outputs = candidates.map((candidate) => candidate.forward(block));
-    reference.forEach((expected, t) => {
+    for (let t = 0; t < block.length; t++) {
       const at = from + t;
       const target = tokens[at + 1]!;
-      read(truth, expected);
-      baseNll[at] = truth.logSum - expected[target]!;
+      const expected = row(t);
+      baseNll[at] = expected.nll;
       outputs.forEach((rows, c) => {
         const logits = rows[t]!;
         const figure = figures[c]!;
         read(own, logits);
         figure.nll[at] = own.logSum - logits[target]!;
-        figure.kl[at] = klOf(truth, expected, own, logits);
-        figure.sameTop[at] = own.top === truth.top ? 1 : 0;
-        figure.change[at] = own.terms[target]! / own.sum - truth.terms[target]! / truth.sum;
+        figure.kl[at] = expected.kl(own, logits);
+        figure.sameTop[at] = own.top === expected.top ? 1 : 0;
+        figure.change[at] = own.terms[target]! / own.sum - expected.probability;
       });
-    });
+    }
   }
   return { baseNll, candidates: figures };
 }
 
-/** Value below which the given share of the sorted values lies, interpolated between neighbours. */
-function quantile(sorted: Float64Array, share: number): number {
-  const place = share * (sorted.length - 1);
-  const low = Math.floor(place);
-  const high = Math.min(low + 1, sorted.length - 1);
-  return sorted[low]! + (place - low) * (sorted[high]! - sorted[low]!);
-}
-
-const joined = (parts: readonly ArrayLike<number>[]): Float64Array => Float64Array.from(parts.flatMap((part) => Array.from(part)));
-
 /** One candidate's figures over all windows; equal lengths of the windows are assumed, as `splitWindows` gives them. */
 export function summarise(baseNll: readonly Float64Array[], windows: readonly TokenFigures[]): Divergence {
   const kl = joined(windows.map((w) => w.kl)).sort();
+  const nll = joined(windows.map((w) => w.nll));
+  const base = joined(baseNll);
+  const sameTop = joined(windows.map((w) => w.sameTop));
+  const squares = joined(windows.map((w) => w.change)).map((x) => x * x);
   const perplexity = perplexityOf(windows.map((w) => mean(w.nll)));
+  const basePerplexity = perplexityOf(baseNll.map(mean));
+  const ratio = perplexity / basePerplexity;
+  const rmsChange = Math.sqrt(mean(squares));
   return {
     perplexity,
-    ratio: perplexity / perplexityOf(baseNll.map(mean)),
+    ratio,
     meanKl: mean(kl),
     medianKl: quantile(kl, 0.5),
     kl999: quantile(kl, 0.999),
     maxKl: kl[kl.length - 1]!,
-    sameTop: mean(joined(windows.map((w) => w.sameTop))),
-    rmsChange: Math.sqrt(mean(joined(windows.map((w) => w.change.map((x) => x * x))))),
+    sameTop: mean(sameTop),
+    rmsChange,
+    errors: {
+      perplexity: perplexity * errorOfMean(nll),
+      basePerplexity: basePerplexity * errorOfMean(base),
+      ratio: ratio * errorOfMean(nll.map((x, i) => x - base[i]!)),
+      meanKl: errorOfMean(kl),
+      sameTop: errorOfMean(sameTop),
+      rmsChange: rmsChange > 0 ? errorOfMean(squares) / (2 * rmsChange) : 0,
+    },
   };
 }
 
@@ -125,9 +139,10 @@ export async function compare(
   base: Evaluator, candidates: readonly Evaluator[], ids: ArrayLike<number>, options: CompareOptions = {},
 ): Promise<Comparison> {
   const windows = splitWindows(ids, [base, ...candidates], options);
+  const source = liveBase(base);
   const done: WindowComparison[] = [];
   for (const tokens of windows) {
-    done.push(await compareWindow(base, candidates, tokens, options.signal));
+    done.push(await compareWindow(source, candidates, done.length, tokens, options.signal));
     if (!options.onWindow) continue;
     const { basePerplexity, candidates: figures } = summariseAll(done, candidates.length);
     options.onWindow({ window: done.length, windows: windows.length, perplexity: basePerplexity }, figures);

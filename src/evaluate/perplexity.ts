@@ -1,6 +1,7 @@
 import type { Evaluator } from './evaluator.ts';
 import { distribution, read } from './softmax.ts';
-import { mean, perplexityOf, splitWindows, walkWindow } from './windows.ts';
+import { mean } from './statistics.ts';
+import { perplexityOf, splitWindows, walkWindow } from './windows.ts';
 import type { RunningFigure, WindowOptions } from './windows.ts';
 
 export interface PerplexityOptions extends WindowOptions {

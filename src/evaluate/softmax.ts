@@ -1,7 +1,7 @@
 import { exp, log } from '../core/math.ts';
 
 /** Terms below e^-40 of the largest count as 0: all of a vocabulary of 100,000 together add less than 5e-13 of the sum. */
-const LIMIT = 40;
+export const LIMIT = 40;
 const STEPS = 64;
 /** e^(-j / STEPS) at index j, 0 at the limit. */
 const TABLE = Float64Array.from({ length: LIMIT * STEPS + 1 }, (_, j) => (j < LIMIT * STEPS ? exp(-j / STEPS) : 0));

@@ -2,6 +2,7 @@ import { TetradError } from '../core/errors.ts';
 import { exp } from '../core/math.ts';
 import { pause } from '../core/pause.ts';
 import type { Evaluator } from './evaluator.ts';
+import { mean } from './statistics.ts';
 
 /** Which part of a text is evaluated: windows [0, windows) of `context` tokens each. */
 export interface WindowOptions {
@@ -24,7 +25,7 @@ export interface RunningFigure {
  * Non-overlapping windows of the ids, the tail dropped (the convention of GPTQ and of most quantisation papers: the text tokenised once as one
  * string, each window run from position 0). Throws `invalid_argument` if there is not one whole window or an id is outside the vocabulary.
  */
-export function splitWindows(ids: ArrayLike<number>, models: readonly Evaluator[], options: WindowOptions): Int32Array[] {
+export function splitWindows(ids: ArrayLike<number>, models: readonly Pick<Evaluator, 'context' | 'vocab'>[], options: WindowOptions): Int32Array[] {
   const limit = Math.min(...models.map((model) => model.context));
   const vocab = Math.min(...models.map((model) => model.vocab));
   const context = options.context ?? limit;
@@ -43,7 +44,9 @@ export function splitWindows(ids: ArrayLike<number>, models: readonly Evaluator[
  * Resets the models and walks all tokens of a window but the last, in blocks that every model takes. Between blocks the event loop gets a turn, so
  * that an abort can arrive.
  */
-export async function* walkWindow(models: readonly Evaluator[], tokens: Int32Array, signal?: AbortSignal): AsyncGenerator<{ from: number; block: Int32Array }> {
+export async function* walkWindow(
+  models: readonly Pick<Evaluator, 'block' | 'reset'>[], tokens: Int32Array, signal?: AbortSignal,
+): AsyncGenerator<{ from: number; block: Int32Array }> {
   const size = Math.min(...models.map((model) => model.block));
   for (const model of models) model.reset();
   for (let from = 0; from < tokens.length - 1; from += size) {
@@ -52,12 +55,6 @@ export async function* walkWindow(models: readonly Evaluator[], tokens: Int32Arr
     yield { from, block: tokens.subarray(from, Math.min(from + size, tokens.length - 1)) };
   }
 }
-
-export const mean = (values: ArrayLike<number>): number => {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]!;
-  return sum / values.length;
-};
 
 /** exp of the mean of window means. */
 export const perplexityOf = (windowMeans: ArrayLike<number>): number => exp(mean(windowMeans));

@@ -16,7 +16,7 @@ export const SEG_FROM = 0;
 export const SEG_LENGTH = 4;
 /** Channels per weight scale. */
 export const SEG_WEIGHT_BLOCK = 8;
-/** Channels per activation scale; a multiple of the weight block. */
+/** Channels per activation scale: a multiple of the weight block, or all of the segment, padded. */
 export const SEG_ACT_BLOCK = 12;
 /** 3, 4, 6 or 8, and 16 or 32 for weights as numbers. */
 export const SEG_WEIGHT_BITS = 16;
@@ -34,13 +34,13 @@ export const SEG_ROW_SCALES = 36;
 export const SEG_FIRST_BLOCK = 40;
 /** f32: factor on the activation's range. */
 export const SEG_CLIP = 44;
-/** Channels whose products are added as integers: a divisor of the activation block, a multiple of the weight block. */
+/** Channels whose products are added as integers, at most 128: a multiple of the weight block. The last one of an activation block may be shorter. */
 export const SEG_FOLD = 48;
-/** Index, in a row of activation scales, of the centre of the segment's first activation block; 0: symmetric. */
+/** Index, in a row of activation scales, of the centre of the segment's first activation block; 0: symmetric, all centres are 0. */
 export const SEG_CENTRES = 52;
 /** Address of the static pairs (scale, centre) of its activation blocks, f32; 0: from each token's values. */
 export const SEG_STATIC = 56;
-/** f32: values of at least this magnitude count as 0 and are added as f32 (`outliers`); 0: none. */
+/** f32: values of at least this magnitude are quantised as if they were 0 and added as f32 (`outliers`); 0: none. */
 export const SEG_OUTLIERS = 60;
 export const SEGMENT_BYTES = 64;
 

@@ -44,12 +44,15 @@ export interface ActFormat {
   readonly block: 32 | 64 | 128 | 'row';
   /** Factor on the range. Symmetric: the scale is `clip * absmax / (2^(bits-1) - 1)`. */
   readonly clip: number;
-  /** `min`: asymmetric, `x = scale * code + centre`, with the clipped range from minimum to maximum. Default: symmetric. */
-  readonly zero?: 'min' | undefined;
-  /** `static`: scale (and centre) of a block are constants from calibration. Default: from each token's values. */
-  readonly range?: 'static' | undefined;
+  /**
+   * `min`: asymmetric, `x = scale * code + centre`, codes -127..127 or -8..7, with the range from minimum to maximum, clipped around its middle.
+   * Default: symmetric.
+   */
+  readonly zero?: 'min';
+  /** `static`: scale (and centre) of a block are constants from calibration, and values beyond the codes are clamped. Default: from each token's values. */
+  readonly range?: 'static';
   /** Values of at least this magnitude stay f32, each for itself. Default: none do. */
-  readonly outliers?: number | undefined;
+  readonly outliers?: number;
 }
 
 /** Widths of a KV cache: also the short form of `KvFormat`, for the default of that width. */
@@ -76,7 +79,7 @@ export interface KvCodesFormat {
   /** Whether keys are cached before RoPE turns them; attention then turns them whenever it reads them. */
   readonly rope: 'before' | 'after';
   /** Queries and keys are multiplied by the Hadamard matrix of a head after RoPE; not with `rope: 'before'`. */
-  readonly rotate?: true | undefined;
+  readonly rotate?: true;
 }
 
 /** How keys and values are cached. Without `per` at 8 bits: symmetric, one scale per token and head; 32: f32. */
@@ -88,8 +91,8 @@ export const isPaged = (format: KvFormat): format is Kv4Format => 'keyGroup' in 
 export const isCodes = (format: KvFormat): format is KvCodesFormat => 'per' in format;
 
 export const KV4: Kv4Format = { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 };
-export const KV8: KvFormat = { bits: 8 };
-export const KV32: KvFormat = { bits: 32 };
+export const KV8 = { bits: 8 } as const satisfies KvFormat;
+export const KV32 = { bits: 32 } as const satisfies KvFormat;
 
 /** The default format of a width. Throws `invalid_argument` for any other. */
 export function kvFormat(bits: KvBits): KvFormat {

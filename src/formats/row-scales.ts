@@ -1,4 +1,5 @@
 import { bitsOf, fromBits } from '../core/numeric.ts';
+import { isGrid, type FloatFormat, type WeightFormat } from './number-format.ts';
 
 /*
  * Two-level scales and those of whole rows have one u32 per row: bfloat16 scale in the low half, bfloat16 minimum (step) in the high half. Expanding them
@@ -18,3 +19,6 @@ export const packRowScales = (pairs: Float32Array): Uint32Array =>
 /** Pairs (scale, minimum) of words. */
 export const unpackRowScales = (words: Uint32Array): Float32Array =>
   Float32Array.from({ length: 2 * words.length }, (_, i) => fromBits(i % 2 ? words[i >>> 1]! & 0xffff0000 : words[i >>> 1]! << 16));
+
+/** Whether a format has such a pair per row. */
+export const hasRowScales = (format: WeightFormat | FloatFormat): boolean => isGrid(format) && (format.scale === 'u8' || format.scale === 'bf16');

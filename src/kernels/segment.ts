@@ -54,6 +54,29 @@ export function inputShape(segments: readonly Shaped[]): InputShape {
   return { codes: sum(({ length }) => padded(length)), blocks: sum(blocksOf), centres: sum(centresOf) };
 }
 
+/** Where a channel's scale and centre lie in a row of activation scales (centre -1: symmetric), and from what magnitude on its value stays f32 (0: never). */
+export interface ScalePlace {
+  readonly scale: number;
+  readonly centre: number;
+  readonly outliers: number;
+}
+
+/** The places of all channels of integer segments. */
+export function scalePlaces(segments: readonly Shaped[]): ScalePlace[] {
+  let block = 0;
+  let next = inputShape(segments).blocks;
+  return segments.flatMap((row) => {
+    const [first, firstCentre] = [block, next];
+    block += blocksOf(row);
+    next += centresOf(row);
+    return Array.from({ length: row.length }, (_, k) => ({
+      scale: first + Math.floor(k / weightBlock(row)),
+      centre: row.act.zero === 'min' ? firstCentre + Math.floor(k / actBlock(row)) : -1,
+      outliers: row.act.outliers ?? 0,
+    }));
+  });
+}
+
 /** Views that descriptors are written through. */
 export interface TableView {
   readonly i32: Int32Array;

@@ -1,4 +1,5 @@
 import type { OnProgress } from '../core/bytes.ts';
+import { ROW_BLOCK } from '../formats/descriptor.ts';
 import type { ActFormat, FloatFormat, KvFormat, WeightFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from './config.ts';
 import type { TokenizerData } from '../core/tokenizer-data.ts';
@@ -29,17 +30,10 @@ export interface Segment {
   readonly actScales?: ArrayRef;
 }
 
-/** f32 numbers times a matrix: `weight` in panels, its row scales where the format has them. */
-export interface FloatPart {
-  readonly weight: WeightFormat | FloatFormat;
-  readonly data: ArrayRef;
-  readonly rowScales?: ArrayRef;
-}
-
 /** Something that is added to the sum of a linear's segments. Its inputs are the linear's (rotated, permuted) input in f32. */
 export type Branch =
-  /** up [rows, rank] * (down [rank, cols] * x). */
-  | { readonly kind: 'lowRank'; readonly rank: number; readonly down: FloatPart; readonly up: FloatPart }
+  /** up [rows, rank] * (down [rank, cols] * x), in panels of `bits`. */
+  | { readonly kind: 'lowRank'; readonly rank: number; readonly bits: FloatFormat['bits']; readonly down: ArrayRef; readonly up: ArrayRef }
   /** Single weights: `starts` u32 [rows + 1], then `entries` u32 [starts[rows]]: channel in the low half, f16 value in the high half; by row, channels ascending. */
   | { readonly kind: 'sparse'; readonly starts: ArrayRef; readonly entries: ArrayRef }
   /** Weights' sums over each asymmetric activation block, f32 panels [blocks][16]: what the block's centre is multiplied by. */
@@ -81,6 +75,19 @@ export interface Manifest {
   readonly kv: KvFormat;
   /** Text for people: where the weights came from and what was done to them. */
   readonly provenance: Readonly<Record<string, unknown>>;
+}
+
+/** Activation blocks of a segment of `length` channels. */
+export const actBlocks = (act: ActFormat, length: number): number => (act.block === 'row' ? 1 : Math.ceil(length / act.block));
+
+/** What the integer kernels cannot do with a weight and an activation format in one segment, or null. */
+export function integerProblem(weight: WeightFormat, act: ActFormat): string | null {
+  if (weight.bits === 3 || weight.block === 16 || weight.scale === 'u3') {
+    return `weights of ${weight.bits} bits in blocks of ${weight.block} with ${weight.scale} scales, needed for integer activations are 4, 6 or 8 bits in larger blocks and other scales`;
+  }
+  const block = weight.block === 'row' ? ROW_BLOCK : weight.block;
+  if (act.block === 'row' || act.block % block === 0) return null;
+  return `an activation block of ${act.block}, needed is a multiple of the weight block, ${block}`;
 }
 
 /** A run of image bytes that can be produced on its own. Pieces come in ascending order without gaps. */

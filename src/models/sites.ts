@@ -1,3 +1,4 @@
+import { isCodes, type KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from './config.ts';
 
 /** Where a linear sits in the model; recipes address linears by it. The embedding table counts as `output`. */
@@ -8,6 +9,8 @@ export const SITES: readonly Site[] = ['attn.qkv', 'attn.o', 'mlp.gate_up', 'mlp
 export interface LinearSpec {
   readonly name: string;
   readonly site: Site;
+  /** null: outside the layers. */
+  readonly layer: number | null;
   readonly rows: number;
   readonly cols: number;
   /** Canonical source tensors, stacked by rows. */
@@ -27,12 +30,12 @@ export interface LinearSpec {
 export function linearSpecs(config: ModelConfig): LinearSpec[] {
   const { hidden, ffn, vocab, heads, kvHeads, headDim, tied } = config;
   const q = heads * headDim;
-  const table = { site: 'output', rows: vocab, cols: hidden, order: null, folds: null } as const;
+  const table = { site: 'output', layer: null, rows: vocab, cols: hidden, order: null, folds: null } as const;
   const specs: LinearSpec[] = tied ? [] : [{ name: 'embed', ...table, tensors: ['embed'], norm: null }];
   for (let n = 0; n < config.layers; n++) {
     const at = (name: string): string => `layers.${n}.${name}`;
     const linear = (site: Site, rows: number, cols: number, parts: readonly string[], norm: string | null): LinearSpec => ({
-      name: at(site), site, rows, cols, tensors: parts.map(at), norm: norm && at(norm), order: 'gather', folds: null,
+      name: at(site), site, layer: n, rows, cols, tensors: parts.map(at), norm: norm && at(norm), order: 'gather', folds: null,
     });
     specs.push(
       linear('attn.qkv', q + 2 * kvHeads * headDim, hidden, ['attn.q', 'attn.k', 'attn.v'], 'attn.norm'),
@@ -45,5 +48,13 @@ export function linearSpecs(config: ModelConfig): LinearSpec[] {
   return specs;
 }
 
-/** Names of the f32 vectors of a packed model (`Manifest.vectors`), all of length `hidden`. */
-export const vectorNames = (config: ModelConfig): string[] => linearSpecs(config).flatMap((spec) => spec.norm ?? []);
+/** Names and lengths of the f32 vectors of a packed model (`Manifest.vectors`). */
+export function vectorSizes(config: ModelConfig, kv: KvFormat): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const { norm, site } of linearSpecs(config)) {
+    if (!norm) continue;
+    sizes.set(norm, config.hidden);
+    if (site === 'attn.qkv' && isCodes(kv) && kv.per === 'static') sizes.set(norm.replace(/norm$/, 'kv'), 4 * config.kvHeads * config.headDim);
+  }
+  return sizes;
+}

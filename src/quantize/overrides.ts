@@ -1,6 +1,7 @@
 import { TetradError } from '../core/errors.ts';
 import { kvFormat, type KvBits } from '../formats/number-format.ts';
-import { parseRecipe, type Recipe } from './recipe.ts';
+import { parseRecipe } from './parse.ts';
+import type { Recipe } from './recipe.ts';
 
 const fail = (setting: string, problem: string): never => {
   throw new TetradError('invalid_recipe', `Cannot apply ${JSON.stringify(setting.slice(0, 100))}: ${problem}`);

@@ -8,7 +8,7 @@ import { SITES } from '../models/sites.ts';
 
 /** The source's own grid: its bits, block and kind of zero, with f16 scales. */
 const sourceFormat = v.strictObject({ bits: v.literal('source') });
-const weight = v.union([weightFormat, floatFormat, sourceFormat]);
+const weight = v.variant('bits', [weightFormat, floatFormat, sourceFormat]);
 /** f32 activations. */
 const floatAct = v.strictObject({ bits: v.literal(32) });
 const act = v.variant('bits', [actFormat, floatAct]);
@@ -71,7 +71,7 @@ const blocks = v.strictObject({
 const columns = v.strictObject({
   kind: v.literal('columns'),
   share,
-  weight: v.union([weightFormat, floatFormat]),
+  weight: v.variant('bits', [weightFormat, floatFormat]),
   act,
   sites: v.exactOptional(blockSites),
 });

@@ -1,6 +1,8 @@
 import { attentionScratch } from '../backends/backend.ts';
 import { PAGE } from '../formats/descriptor.ts';
+import { kvHeadBytes } from '../formats/kv-layout.ts';
 import { ceilTo } from '../formats/layout.ts';
+import { KV32, isCodes, type KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
 
 /*
@@ -27,5 +29,8 @@ export const partialBytes = ({ heads, kvHeads, headDim }: Heads, tokens: number)
 export const partialsBytes = (config: Heads, context: number): number =>
   chunksOf(Math.ceil(context / PAGE)) * config.kvHeads * partialBytes(config, SPLIT);
 
-/** Bytes of the scratch of one thread: the kernels', and two blocks: a range's chunks so far, and its present one. */
-export const unitScratchBytes = (config: Heads): number => attentionScratch(config.headDim) + 2 * partialBytes(config, RANGE);
+/** Bytes of the scratch of one thread but for the page: the kernels', and two blocks, a range's chunks so far and its present one. */
+export const blockScratchBytes = (config: Heads): number => attentionScratch(config.headDim) + 2 * partialBytes(config, RANGE);
+
+/** Bytes of the scratch of one thread: where the cache holds codes, a head of a page as f32 comes last. */
+export const unitScratchBytes = (config: Heads, kv: KvFormat): number => blockScratchBytes(config) + (isCodes(kv) ? kvHeadBytes(KV32, config.headDim) : 0);

@@ -4,16 +4,17 @@ import { PAGE } from '../formats/descriptor.ts';
 import { padded } from '../formats/layout.ts';
 import type { KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
-import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
-import { fill } from './fill.ts';
-import { Forward, type Tap } from './forward.ts';
-import { layoutMemory, type MemoryLayout } from './layout.ts';
+import type { Manifest, ModelImage } from '../models/image.ts';
+import { Forward, type Tap, type Trace } from './forward.ts';
+import { checkKv } from './kv-check.ts';
+import type { MemoryLayout } from './layout.ts';
+import { openPlan, type OpenOptions } from './open-plan.ts';
 import { Solo } from './team.ts';
-import { Workers, type ThreadHost } from './workers.ts';
+import type { Workers } from './workers.ts';
 
-export type { Tap } from './forward.ts';
+export type { Edge, Tap, Trace } from './forward.ts';
 
-export interface DecoderOptions extends CopyOptions {
+export interface DecoderOptions extends OpenOptions {
   readonly context: number;
   readonly kv: KvFormat;
   /** Most rows of logits that one `forwardRows` can give, up to PAGE. Default 1. */
@@ -22,7 +23,6 @@ export interface DecoderOptions extends CopyOptions {
   readonly sequences?: number | undefined;
   /** Threads that work together, the caller's included; default 1. More need `host`, and a backend over shared memory. */
   readonly threads?: number | undefined;
-  readonly host?: ThreadHost | null | undefined;
 }
 
 /** A model in memory, as its user sees it: tokens go in block by block, logits come out. The caller's thread is rank 0 of the team that runs it. */
@@ -65,6 +65,12 @@ export class Decoder implements AsyncDisposable {
   /** Observes inputs while it is set. */
   set tap(tap: Tap | null) {
     this.#forward.tap = tap;
+  }
+
+  /** Observes, and may change, what passes between linears while it is set. */
+  set trace(trace: Trace | null) {
+    if (trace && this.threads > 1) throw new TetradError('invalid_argument', `Cannot trace a model on ${this.threads} threads: needed is 1`);
+    this.#forward.trace = trace;
   }
 
   get vocab(): number {
@@ -181,7 +187,7 @@ export class Decoder implements AsyncDisposable {
 /** Checks options, lays out memory, streams the image into it and binds the kernels. */
 export async function createDecoder(image: ModelImage, open: OpenBackend, options: DecoderOptions): Promise<Decoder> {
   const { manifest } = image;
-  const { context, kv, logitRows = 1, sequences = 1, signal, onProgress, threads = 1, host } = options;
+  const { context, kv, logitRows = 1, sequences = 1, threads = 1 } = options;
   if (!Number.isInteger(context) || context < 1 || context > manifest.config.context) {
     throw new TetradError('invalid_argument', `Cannot use a context of ${context} tokens: the model takes 1 to ${manifest.config.context}`);
   }
@@ -191,18 +197,6 @@ export async function createDecoder(image: ModelImage, open: OpenBackend, option
   if (!Number.isInteger(sequences) || sequences < 1) {
     throw new TetradError('invalid_argument', `Cannot keep ${sequences} sequences: needed are 1 or more`);
   }
-  const plan = { context, kv, threads, logitRows, sequences };
-  const layout = layoutMemory(manifest, plan);
-  const backend = open(layout.total);
-  if (threads > 1 && !(host && backend.handle)) throw new TetradError('invalid_argument', `Cannot run on ${threads} threads: the memory is not shared`);
-  const workers = threads > 1 && host ? new Workers(host, { handle: backend.handle, plan: manifest, options: plan }) : null;
-  try {
-    await fill(image, backend.memory.u8.subarray(layout.image, layout.image + manifest.bytes), { signal, onProgress });
-    const decoder = new Decoder(manifest, backend, layout, options, workers);
-    await workers?.ready();
-    return decoder;
-  } catch (error) {
-    await workers?.dispose();
-    throw error;
-  }
+  checkKv(manifest, kv);
+  return openPlan(image, open, { context, kv, threads, logitRows, sequences }, options, ({ backend, layout, workers }) => new Decoder(manifest, backend, layout, options, workers));
 }

@@ -1,14 +1,14 @@
 import { attentionScratch, type Backend } from '../backends/backend.ts';
 import { PAGE } from '../formats/descriptor.ts';
 import { keptPages, kvHeadBytes, openFormat } from '../formats/kv-layout.ts';
-import type { KvFormat } from '../formats/number-format.ts';
+import { isCodes, isPaged, type KvCodesFormat, type KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
-import { CHUNK, RANGE, SPLIT, chunksOf, partialBytes } from './attention-units.ts';
-import { kvLayerBytes, type MemoryLayout } from './layout.ts';
+import { CHUNK, RANGE, SPLIT, blockScratchBytes, chunksOf, partialBytes } from './attention-units.ts';
+import { kvLayerBytes, type MemoryLayout, type Plan } from './layout.ts';
 
 /**
- * Keys and values in pages of 64 tokens. With 4 bits, the page being filled holds 8 bits per token and head, and so does page 0 where the format
- * says so; any other page is packed when the next one begins. What a query sees depends on positions only, so blocks of any size give the same bits.
+ * Keys and values in pages of 64 tokens. Where pages are packed, the page being filled holds 8 bits per token and head, and so does page 0 where the format
+ * says so; any other page is packed when the next one begins. Codes stay as they were appended, and attention expands them. What a query sees depends on positions only, so blocks of any size give the same bits.
  */
 export class KvCache {
   readonly #backend: Backend;
@@ -28,15 +28,18 @@ export class KvCache {
   readonly #packedBytes: number;
   readonly #layerBytes: number;
   readonly #partialBytes: number;
+  /** By layer: constants of the codes; 0: tokens have their own. */
+  readonly #constants: readonly number[];
   /** The page being filled. */
   #open = 0;
 
-  constructor(backend: Backend, layout: MemoryLayout, config: ModelConfig, format: KvFormat, context: number, sequence: number) {
+  constructor(backend: Backend, layout: MemoryLayout, plan: Plan, format: KvFormat, context: number, sequence: number) {
+    const { config } = plan;
     this.#base = layout.kv + sequence * layout.kvBytes;
     this.#backend = backend;
     this.#layout = layout;
     this.#config = config;
-    const { heads, kvHeads, headDim } = config;
+    const { layers, heads, kvHeads, headDim } = config;
     this.#format = format;
     this.#kept = keptPages(format);
     this.#group = heads / kvHeads;
@@ -47,6 +50,8 @@ export class KvCache {
     this.#packedBytes = kvHeads * this.#packedHead;
     this.#partialBytes = partialBytes(config, SPLIT);
     this.#layerBytes = kvLayerBytes(format, context, kvHeads, headDim);
+    const fixed = isCodes(format) && format.per === 'static';
+    this.#constants = Array.from({ length: layers }, (_, layer) => (fixed ? layout.image + plan.vectors[`layers.${layer}.attn.kv`]!.offset : 0));
   }
 
   /** Address of a page of a layer in its open form: a kept page, or the one being filled. */
@@ -62,7 +67,7 @@ export class KvCache {
   /** Makes `page` the one being filled; packs the page before it. */
   begin(page: number): void {
     const format = this.#format;
-    if (format.bits === 4 && page !== this.#open && this.#open >= this.#kept) {
+    if (isPaged(format) && page !== this.#open && this.#open >= this.#kept) {
       const { layers, kvHeads, headDim } = this.#config;
       for (let layer = 0; layer < layers; layer++) {
         const from = this.#page(layer, this.#open);
@@ -87,7 +92,10 @@ export class KvCache {
     const v = k + kvHeads * headDim * 4;
     const to = this.#page(layer, page) + head * this.#openHead;
     const { kernels } = this.#backend;
-    if (this.#format.bits === 32) kernels.kvAppendF32(k, v, stride, tokens, many, headDim, to, slot);
+    const format = this.#format;
+    if (isCodes(format)) {
+      kernels.kvAppendCodes(k, v, stride, tokens, many, headDim, to, slot, format.bits, this.#constantsOf(layer, head), kvHeads * headDim);
+    } else if (format.bits === 32) kernels.kvAppendF32(k, v, stride, tokens, many, headDim, to, slot);
     else kernels.kvAppendI8(k, v, stride, tokens, many, headDim, to, slot);
   }
 
@@ -166,7 +174,7 @@ export class KvCache {
     const kept = Math.max(start, Math.min(end, this.#kept));
     const packed = Math.max(kept, Math.min(end, page));
     if (kept > start) this.#overOpen(layer, head, start, kept, q, stride, tokens, visible, out, state, 1, scratch);
-    if (format.bits === 4 && packed > kept) {
+    if (isPaged(format) && packed > kept) {
       const at = this.#packed(layer, kept) + head * this.#packedHead;
       this.#backend.kernels.attentionU4(
         q, stride, tokens, this.#group, headDim, this.#scale, at, packed - kept, this.#packedBytes, format.keyGroup, format.valueGroup,
@@ -185,10 +193,36 @@ export class KvCache {
     const at = this.#page(layer, from) + head * this.#openHead;
     const seen = visible - from * PAGE;
     const { headDim } = this.#config;
-    if (this.#format.bits === 32) {
+    const format = this.#format;
+    if (isCodes(format)) {
+      for (let page = from; page < to; page++) {
+        this.#overCodes(format, layer, head, page, q, stride, tokens, visible, out, state, page === from ? fresh : 0, scratch);
+      }
+    } else if (format.bits === 32) {
       kernels.attentionF32(q, stride, tokens, this.#group, headDim, this.#scale, at, to - from, this.#openBytes, seen, out, state, fresh, scratch);
     } else {
       kernels.attentionI8(q, stride, tokens, this.#group, headDim, this.#scale, at, to - from, this.#openBytes, seen, out, state, fresh, scratch);
     }
+  }
+
+  /** The same over one page of codes. */
+  #overCodes(
+    format: KvCodesFormat, layer: number, head: number, page: number, q: number, stride: number, tokens: number, visible: number,
+    out: number, state: number, fresh: number, scratch: number,
+  ): void {
+    const { kernels } = this.#backend;
+    const { kvHeads, headDim } = this.#config;
+    const codes = this.#page(layer, page) + head * this.#openHead;
+    const seen = visible - page * PAGE;
+    const table = format.rope === 'before' ? this.#layout.rope + page * PAGE * headDim * 4 : 0;
+    const floats = scratch + blockScratchBytes(this.#config);
+    kernels.kvExpand(codes, Math.min(PAGE, seen + tokens - 1), headDim, format.bits, this.#constantsOf(layer, head), kvHeads * headDim, table, floats);
+    kernels.attentionF32(q, stride, tokens, this.#group, headDim, this.#scale, floats, 1, 0, seen, out, state, fresh, scratch);
+  }
+
+  /** Address of the constants of a layer's KV heads from `head` on; 0 where tokens have their own. */
+  #constantsOf(layer: number, head: number): number {
+    const constants = this.#constants[layer]!;
+    return constants && constants + head * this.#config.headDim * 4;
   }
 }

@@ -11,8 +11,8 @@ const contract = new Map([...read('src/backends/backend.ts').matchAll(/^ {2}(\w+
 const BUILDS = ['simd128', 'relaxed'];
 const bytesOf = (build: string): Uint8Array<ArrayBuffer> => new Uint8Array(readFileSync(join(root, 'dist', 'wasm', `${build}.wasm`)));
 
-it('all modules together stay below 200 KB', () => {
-  expect(BUILDS.reduce((sum, build) => sum + bytesOf(build).length, 0)).toBeLessThan(200e3);
+it('all modules together stay below 230 KB', () => {
+  expect(BUILDS.reduce((sum, build) => sum + bytesOf(build).length, 0)).toBeLessThan(230e3);
 });
 
 /** The relaxed builds hold plain kernels where there is no relaxed one. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { boundRate, modelShares } from '../../bench/figure.ts';
 import { machineName, markdown } from '../../bench/result.ts';
 import { boundMs, kernelCells } from '../../bench/roofline.ts';
-import { escape, element } from '../../bench/svg/svg.ts';
+import { escape, element } from '../../src/surfaces/charts/svg.ts';
 import { rooflineSvg } from '../../bench/svg/roofline.ts';
 import { median, sigma } from '../../bench/timing.ts';
 

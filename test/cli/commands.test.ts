@@ -8,7 +8,7 @@ describe('tetrad', () => {
   it('prints help and version on stdout', async () => {
     const help = await cli(['--help']);
     expect([help.code, help.err]).toEqual([0, '']);
-    for (const name of ['run', 'chat', 'quantize', 'show', 'ppl', 'bench', 'info']) expect(help.out).toMatch(new RegExp(`^ +${name} `, 'm'));
+    for (const name of ['run', 'chat', 'quantize', 'show', 'ppl', 'eval', 'bench', 'info']) expect(help.out).toMatch(new RegExp(`^ +${name} `, 'm'));
     expect((await cli(['--version'])).out).toBe('1.2.3\n');
     expect((await cli(['run', '--help'])).out).toContain('--max-tokens');
   });
@@ -119,7 +119,7 @@ describe('tetrad quantize, show, info', () => {
     const { code, out, err } = await cli(['quantize', 'tiny.gguf', '-o', 'out', '--recipe', 'w4a4', '--kv', '8'], { calls });
     expect([code, err]).toEqual([0, '']);
     expect(out).toMatch(/^Wrote out: \d+ KB, blocks W4A4, output \S+, KV\d+, in /);
-    expect(calls).toEqual({ opened: [{ source: 'tiny.gguf', recipe: 'w4a4', kv: 8 }], saved: ['out'] });
+    expect(calls).toEqual({ opened: [{ source: 'tiny.gguf', recipe: 'w4a4', kv: 8 }], saved: ['out'], jobs: [] });
   });
 
   it('show describes containers and checkpoints', async () => {

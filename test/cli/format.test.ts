@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { KV4, KV8 } from '../../src/formats/number-format.ts';
 import { benchHead, benchLine, testName, timing } from '../../src/surfaces/cli/bench-rows.ts';
 import { binaryBytes, bytes, duration, modelSize, pairs, parameters } from '../../src/surfaces/cli/format.ts';
+import { cacheText } from '../../src/surfaces/cli/model-facts.ts';
 import { divergenceReport, finalEstimate, runningFigure, standardError } from '../../src/surfaces/cli/ppl-lines.ts';
 
 describe('figures', () => {
@@ -10,6 +12,11 @@ describe('figures', () => {
 
   it('duration() goes from milliseconds to hours', () => {
     expect([0, 850, 12_340, 59_990, 245_000, 7_380_000].map(duration)).toEqual(['0ms', '850ms', '12.3s', '1m00s', '4m05s', '2h03m']);
+  });
+
+  it('cacheText() names width and kind', () => {
+    const texts = [KV4, KV8, { bits: 8, per: 'token', rope: 'before' }, { bits: 4, per: 'static', rope: 'after', rotate: true }] as const;
+    expect(texts.map(cacheText)).toEqual(['4 bits', '8 bits', '8 bits per token, keys before RoPE', '4 bits per channel, rotated']);
   });
 
   it('pairs() aligns values', () => expect(pairs([['a', '1'], ['long', '2']])).toBe('  a      1\n  long   2\n'));
@@ -50,7 +57,11 @@ describe('perplexity lines', () => {
   });
 
   it('divergenceReport() holds every figure', () => {
-    const text = divergenceReport(10, { perplexity: 11, ratio: 1.1, meanKl: 0.05, medianKl: 0.01, kl999: 0.5, maxKl: 2, sameTop: 0.9, rmsChange: 0.03 });
+    const errors = { perplexity: 0.1, basePerplexity: 0.2, ratio: 0.03, meanKl: 0.004, sameTop: 0.05, rmsChange: 0.006 };
+    const figures = { perplexity: 11, ratio: 1.1, meanKl: 0.05, medianKl: 0.01, kl999: 0.5, maxKl: 2, sameTop: 0.9, rmsChange: 0.03, errors };
+    const text = divergenceReport(10, figures);
     expect(text.match(/[\d.]+(?= %|$)/gm)).toEqual(['11.000000', '10.000000', '1.100000', '0.050000', '2.000000', '0.500000', '0.010000', '3.000', '90.000']);
+    expect(text).not.toContain('±');
+    expect(divergenceReport(10, figures, true).match(/(?<=± )[\d.]+/g)).toEqual(['0.100000', '0.200000', '0.030000', '0.004000', '0.600', '5.000']);
   });
 });

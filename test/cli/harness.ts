@@ -8,6 +8,7 @@ import { withOverrides } from '../../src/quantize/overrides.ts';
 import { recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import { estimate } from '../../src/runtime/estimate.ts';
+import { LocalLane } from '../../src/surfaces/adapters/evaluation/lane.ts';
 import { decoderOf, threadsOf } from '../../src/surfaces/loader.ts';
 import { tetrad } from '../../src/surfaces/cli/app.ts';
 import type { CliContext, Input } from '../../src/surfaces/cli/context.ts';
@@ -25,6 +26,8 @@ export interface Outcome {
 export interface Calls {
   readonly opened: unknown[];
   readonly saved: string[];
+  /** Evaluation jobs, for each time that lanes were opened. */
+  readonly jobs: number[];
 }
 
 const found = (source: string | null): void => {
@@ -74,6 +77,15 @@ export function tinyEngine(calls: Calls, text = 'Hello'): Engine {
       calls.saved.push(directory);
       return image.manifest;
     },
+    identity: async (source) => source ?? 'embedded',
+    lanes: async (setup, { jobs }) => {
+      calls.jobs.push(jobs);
+      const lane = new LocalLane({ ...setup, threads: 1 }, async ({ source, kv = 4, ...options }, settings) => {
+        const image = await engine.openImage(source, { ...options, recipe: String(options.recipe ?? 'w4a8'), signal: settings.signal });
+        return decoderOf(image, { ...settings, kv, open: openReference });
+      });
+      return { lanes: [lane], [Symbol.asyncDispose]: () => lane[Symbol.asyncDispose]() };
+    },
     kernels: async () => ({
       paths: [{ isa: 'relaxed-i32', fault: 'wrong result at output 3', gmacs: 0 }, { isa: 'simd128', fault: null, gmacs: 12.34 }], chosen: 'simd128', threads: 2,
     }),
@@ -81,7 +93,7 @@ export function tinyEngine(calls: Calls, text = 'Hello'): Engine {
   return engine;
 }
 
-export const emptyCalls = (): Calls => ({ opened: [], saved: [] });
+export const emptyCalls = (): Calls => ({ opened: [], saved: [], jobs: [] });
 
 export interface CliOptions {
   readonly input?: string;

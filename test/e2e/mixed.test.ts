@@ -10,7 +10,8 @@ import { recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import { BoundLinear } from '../../src/runtime/bound-linear.ts';
 import { createDecoder } from '../../src/runtime/decoder.ts';
-import { layoutMemory, quantSegments } from '../../src/runtime/layout.ts';
+import { layoutMemory } from '../../src/runtime/layout.ts';
+import { integerSegments } from '../../src/runtime/linear-parts.ts';
 import { Solo } from '../../src/runtime/team.ts';
 import { imageBytes, intsAt, linearValues } from '../support/image.ts';
 import { lcg } from '../support/linear.ts';
@@ -30,7 +31,7 @@ const samples = await collectSamples(await createDecoder(quantize(store, recipe(
  */
 function unpermuted(linear: Linear, order: Int32Array, weights: Float32Array, x: Float32Array): Float64Array {
   const y = new Float64Array(linear.rows);
-  for (const { k, act } of quantSegments(linear)) {
+  for (const { k, act } of integerSegments(linear)) {
     const limit = act.bits === 4 ? 7 : 127;
     for (let from = k[0]; from < k[1]; from += act.block) {
       const channels = [...order.subarray(from, Math.min(k[1], from + act.block))];

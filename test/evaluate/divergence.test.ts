@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { compare, compareWindow } from '../../src/evaluate/divergence.ts';
+import { liveBase } from '../../src/evaluate/base.ts';
+import { compare, compareWindow, summarise } from '../../src/evaluate/divergence.ts';
 import { readJson, tinyExpected, tinyFolder, tinyLogits } from '../support/tiny.ts';
 import { playback, rowsOf } from './fakes.ts';
 
@@ -9,7 +10,7 @@ const other = [logs(1 / 4, 1 / 2, 1 / 4), logs(1 / 4, 1 / 2, 1 / 4), logs(1, 1, 
 
 describe('compareWindow', () => {
   test('gives hand-computed figures for each token', async () => {
-    const { baseNll, candidates: [own] } = await compareWindow(playback(base, 1), [playback(other, 2)], Int32Array.of(0, 0, 1));
+    const { baseNll, candidates: [own] } = await compareWindow(liveBase(playback(base, 1)), [playback(other, 2)], 0, Int32Array.of(0, 0, 1));
     expect([...baseNll]).toEqual([expect.closeTo(Math.log(2), 6), expect.closeTo(Math.log(2), 6)]);
     expect([...own!.nll]).toEqual([expect.closeTo(Math.log(4), 6), expect.closeTo(Math.log(2), 6)]);
     // sum p ln(p / q) = 1/2 ln 2 + 1/4 ln(1/2) = ln(2) / 4
@@ -20,7 +21,7 @@ describe('compareWindow', () => {
 
   test('refuses another vocabulary', async () => {
     const small = playback([[0, 0], [0, 0]], 1);
-    await expect(compareWindow(playback(base, 1), [small], Int32Array.of(0, 1))).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(compareWindow(liveBase(playback(base, 1)), [small], 0, Int32Array.of(0, 1))).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 });
 
@@ -40,7 +41,9 @@ describe('compare', () => {
       expect(Math.abs(far![figure] - torch[figure]!), figure).toBeLessThan(1e-9);
     }
     expect(far!.ratio).toBe(far!.perplexity / result.basePerplexity);
-    expect(same).toEqual({ perplexity: result.basePerplexity, ratio: 1, meanKl: 0, medianKl: 0, kl999: 0, maxKl: 0, sameTop: 1, rmsChange: 0 });
+    const { errors, ...figures } = same!;
+    expect(figures).toEqual({ perplexity: result.basePerplexity, ratio: 1, meanKl: 0, medianKl: 0, kl999: 0, maxKl: 0, sameTop: 1, rmsChange: 0 });
+    expect(errors).toEqual({ perplexity: errors.basePerplexity, basePerplexity: expect.any(Number), ratio: 0, meanKl: 0, sameTop: 0, rmsChange: 0 });
   });
 
   test('runs the base once per window and reports after each', async () => {
@@ -49,5 +52,20 @@ describe('compare', () => {
     await compare(reference, [playback(other, 2), playback(other, 2)], [0, 0, 1, 2, 1, 0], { onWindow: (figure, all) => seen.push(figure.window, all.length) });
     expect(reference.seen).toEqual([[0, 0], [2, 1]]);
     expect(seen).toEqual([1, 2, 2, 2]);
+  });
+});
+
+describe('summarise', () => {
+  test('gives standard errors of means over tokens, and of the ratio from paired differences', () => {
+    // nll 1 2 3 4 against 1 1 3 3: differences 0 1 0 1 with a mean of 1/2 and a variance of 1/3; nll's variance is 5/3.
+    const own = { nll: Float64Array.of(1, 2, 3, 4), kl: Float64Array.of(0, 2, 0, 2), sameTop: Uint8Array.of(1, 1, 1, 0), change: Float64Array.of(0.1, 0, 0.1, 0) };
+    const { ratio, perplexity, errors, sameTop, rmsChange } = summarise([Float64Array.of(1, 1, 3, 3)], [own]);
+    expect(ratio).toBeCloseTo(Math.exp(1 / 2), 12);
+    expect(errors.ratio).toBeCloseTo(ratio * Math.sqrt(1 / 3 / 4), 12);
+    expect(errors.perplexity).toBeCloseTo(perplexity * Math.sqrt(5 / 3 / 4), 12);
+    expect(errors.meanKl).toBeCloseTo(Math.sqrt(4 / 3 / 4), 12);
+    expect([sameTop, errors.sameTop]).toEqual([0.75, expect.closeTo(Math.sqrt((0.75 * 0.25) / 3), 12)]);
+    // d sqrt(m) = dm / (2 sqrt(m)); squares 0.01 0 0.01 0
+    expect(errors.rmsChange).toBeCloseTo(Math.sqrt((4 * 0.005 ** 2) / 3 / 4) / (2 * rmsChange), 12);
   });
 });

@@ -3,9 +3,9 @@ import { attentionScratch, type Kernels, type LinearMemory } from '../../src/bac
 import { exp2F32, softmaxScale } from '../../src/backends/reference/online-softmax.ts';
 import { PAGE } from '../../src/formats/descriptor.ts';
 import { kvHeadBytes } from '../../src/formats/kv-layout.ts';
-import { KV4, KV8, KV32, type KvFormat } from '../../src/formats/number-format.ts';
+import { KV4, KV8, KV32 } from '../../src/formats/number-format.ts';
 import { FILL_NAMES, PATHS, expectSame, fillF32, pair, type Fill } from '../support/kernels.ts';
-import { fillPage, pageValues } from '../support/kv.ts';
+import { fillPage, pageValues, type PageFormat } from '../support/kv.ts';
 import { lcg } from '../support/linear.ts';
 
 const STATE = 1024;
@@ -16,7 +16,7 @@ const PAGES = 1 << 19;
 const BYTES = PAGES + (1 << 19);
 
 interface Shape {
-  readonly kv: KvFormat;
+  readonly kv: PageFormat;
   readonly headDim: number;
   readonly tokens: number;
   readonly group: number;
@@ -56,8 +56,8 @@ function expectReference(s: Shape, kind: Fill, isa: (typeof PATHS)[number]): voi
   ], isa);
 }
 
-const COARSE: KvFormat = { bits: 4, keyGroup: 64, valueGroup: 16, firstPage: 4 };
-const WIDE: KvFormat = { bits: 4, keyGroup: 32, valueGroup: 64, firstPage: 4 };
+const COARSE: PageFormat = { bits: 4, keyGroup: 64, valueGroup: 16, firstPage: 4 };
+const WIDE: PageFormat = { bits: 4, keyGroup: 32, valueGroup: 64, firstPage: 4 };
 const FORMATS = [['f32', KV32], ['8-bit', KV8], ['4-bit', KV4], ['4-bit, 64 keys and 16 values', COARSE], ['4-bit, 32 keys and 64 values', WIDE]] as const;
 
 describe.each(FORMATS)('attention over %s pages', (_name, kv) => {

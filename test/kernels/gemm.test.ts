@@ -7,7 +7,7 @@ import { selfTest } from '../../src/backends/wasm/self-test.ts';
 import type { ActFormat, WeightFormat } from '../../src/formats/number-format.ts';
 import type { Isa } from '../../src/kernels/manifest.ts';
 import { testModules } from '../support/modules.ts';
-import { placeLinear, type LinearCase } from '../support/linear.ts';
+import { placeLinear, type Extremes, type LinearCase } from '../support/linear.ts';
 
 const modules = await testModules();
 const SCRATCH = 1024;
@@ -17,15 +17,19 @@ const paths = selfTest(modules, () => performance.now()).filter((p) => p.fault =
 
 const HEADERS: readonly Pick<WeightFormat, 'scale' | 'zero'>[] = (['f16', 'u8'] as const).flatMap((scale) =>
   (['mid', 'int', 'min'] as const).map((zero) => ({ scale, zero })));
-const a = (bits: 4 | 8, block: 32 | 64 | 128): ActFormat => ({ bits, block, clip: 1 });
+/** One scale per row. */
+const ROWS = (['mid', 'min'] as const).map((zero) => ({ block: 'row', scale: 'bf16', zero }) as const);
+const a = (bits: 4 | 8, block: ActFormat['block']): ActFormat => ({ bits, block, clip: 1 });
+/** Every kind of sum at the ends of its range. */
+const EXTREMES: readonly Extremes[] = (['most', 'least'] as const).flatMap((codes) => ([0, 255] as const).map((weights) => ({ codes, weights })));
 
 const GUARD = 64;
 
 /** Both kernels over one memory image; the bytes of each result and of the guards around it. Inputs, and what lies behind the scratch, must stay. */
-function results(isa: Isa, shape: LinearCase, seed: number, residual: 0 | 1, extreme = false): readonly [Uint8Array, Uint8Array] {
+function results(isa: Isa, shape: LinearCase, seed: number, residual: 0 | 1, extremes: Extremes | null = null): readonly [Uint8Array, Uint8Array] {
   const backend = openWasm(modules, isa, 8 << 20);
   const { memory } = backend;
-  const p = placeLinear(memory, BASE, shape, seed, extreme);
+  const p = placeLinear(memory, BASE, shape, seed, extremes);
   const scratchEnd = SCRATCH + gemmScratchBytes(p.codesStride, p.count);
   memory.u8.fill(0xa5, scratchEnd, scratchEnd + GUARD);
   memory.u8.fill(0xa5, SCRATCH - GUARD, SCRATCH);
@@ -89,18 +93,66 @@ describe.each(paths)('gemm on %s', (isa) => {
 
   it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 33, 63, 64])('equals the reference for %d tokens, with 4-bit and 8-bit activations in one call', (tokens) => {
     const weight = { bits: 4, block: 32, scale: 'u8', zero: 'min' } as const;
-    const shape: LinearCase = { rows: 40, tokens, segments: [{ length: 48, weight, act: a(4, 64) }, { length: 64, weight, act: a(8, 64) }, { length: 40, weight, act: a(4, 32) }] };
-    for (const extreme of [false, true]) {
-      const [got, want] = results(isa, shape, tokens, tokens % 2 ? 1 : 0, extreme);
+    const segments = [{ length: 48, weight, act: a(4, 64) }, { length: 64, weight, act: a(8, 64) }, { length: 40, weight, act: a(4, 32) }];
+    const shape: LinearCase = { rows: 40, tokens, segments };
+    for (const extremes of [null, ...EXTREMES]) {
+      const [got, want] = results(isa, shape, tokens, tokens % 2 ? 1 : 0, extremes);
       expect(Buffer.compare(got, want)).toBe(0);
     }
   });
 
-  it.each([4, 6, 8] as const)('keeps its integer sums in range at the extremes: %d-bit codes against +-127', (bits) => {
-    const weight = { bits, block: 128, scale: 'f16', zero: 'mid' } as const;
-    const shape: LinearCase = { rows: 16, tokens: 5, segments: [{ length: 256, weight, act: a(8, 128) }, { length: 128, weight, act: a(4, 128) }] };
-    const [got, want] = results(isa, shape, 99, 0, true);
-    expect(got).toEqual(want);
+  it.each([16, 40, 64, 96, 160, 640, 1560] as const)('equals the reference with one activation scale for %d channels, whatever the weight blocks', (length) => {
+    for (const header of HEADERS.slice(2)) {
+      for (const block of [32, 64, 128] as const) {
+        for (const bits of [4, 6, 8] as const) {
+          const tokens = [1, 3, 6, 9][(length / 8 + bits + block / 32) % 4]!;
+          const act = { ...a(block === 64 ? 4 : 8, 'row'), ...(bits === 6 ? {} : { zero: 'min' as const }) };
+          const weight: WeightFormat = { bits, block, ...header };
+          const [got, want] = results(isa, { rows: 24, tokens, segments: [{ length: 48, weight, act }, { length, weight, act }] }, length + bits, 1);
+          expect(Buffer.compare(got, want), `${bits} bits, ${header.scale} ${header.zero}, blocks of ${block}, ${tokens} tokens`).toBe(0);
+        }
+      }
+    }
+  });
+
+  it.each([[16, 64], [40, 128], [64, 'row'], [160, 64], [224, 128], [600, 'row'], [1544, 'row']] as const)(
+    'equals the reference with one weight scale per row: %d channels, activation blocks of %s', (length, block) => {
+      for (const row of ROWS) {
+        for (const bits of [4, 6, 8] as const) {
+          for (const tokens of [1, 2, 5, 6, 8, 9]) {
+            const weight: WeightFormat = { bits, ...row };
+            const segment = { length, weight, act: a(tokens % 2 ? 8 : 4, block) };
+            for (const segments of [[segment], [{ length: 64, weight: { ...weight, block: 32, scale: 'u8' }, act: a(8, 64) } as const, segment]]) {
+              const [got, want] = results(isa, { rows: 40, tokens, segments }, length + bits + tokens, 0);
+              expect(Buffer.compare(got, want), `${bits} bits, ${row.zero}, ${tokens} tokens`).toBe(0);
+            }
+          }
+        }
+      }
+    },
+  );
+
+  it('equals the reference where centres of asymmetric activations follow the scales, up to a whole page of tokens', () => {
+    const weight = { bits: 4, block: 32, scale: 'u8', zero: 'min' } as const;
+    for (const bits of [4, 8] as const) {
+      const act: ActFormat = { ...a(bits, 32), zero: 'min' };
+      const [got, want] = results(isa, { rows: 16, tokens: 64, segments: [{ length: 320, weight, act }, { length: 40, weight, act: a(8, 32) }] }, bits, 0);
+      expect(Buffer.compare(got, want)).toBe(0);
+    }
+  });
+
+  it.each([4, 6, 8] as const)('keeps its integer sums in range at the extremes: %d-bit codes against the ends of every activation format', (bits) => {
+    const acts: readonly ActFormat[] = [a(8, 128), a(4, 'row'), { ...a(4, 'row'), zero: 'min' }, { ...a(8, 'row'), zero: 'min' }];
+    for (const row of [...HEADERS.slice(2), ...ROWS]) {
+      for (const act of acts) {
+        for (const tokens of [1, 5, 9]) {
+          for (const extremes of EXTREMES) {
+            const [got, want] = results(isa, { rows: 16, tokens, segments: [{ length: 160, weight: { bits, block: 128, ...row }, act }] }, 99, 0, extremes);
+            expect(Buffer.compare(got, want), `${row.scale} ${row.zero}, A${act.bits} ${act.zero}, ${tokens} tokens, ${extremes.codes} ${extremes.weights}`).toBe(0);
+          }
+        }
+      }
+    }
   });
 });
 
@@ -140,5 +192,22 @@ describe('gemm()', () => {
     backend.kernels.gemm(p.table, 1, p.codes, p.codesStride, p.scales, p.sums, p.blocks, p.out, 16, 1, 0, 1, 0, SCRATCH);
     const dots = 1 - 3 + 2 * 5 - 2 * 7 + 3 * 2 - 3 * 4 + 4 * 6 - 4 * 8 + 127 * 2;
     expect(memory.f32[p.out >>> 2]).toBe(0.25 * (0.5 * dots - 2 * 127));
+  });
+
+  it.each([['mid', -8, 0], ['min', 0, -0.75]] as const)('computes the product of weights with one scale per row: %s', (zero, middle, minimum) => {
+    const backend = openWasm(modules, 'simd128', 1 << 20);
+    const { memory } = backend;
+    const shape: LinearCase = { rows: 16, tokens: 1, segments: [{ length: 208, weight: { bits: 4, block: 'row', scale: 'bf16', zero }, act: a(8, 'row') }] };
+    const p = placeLinear(memory, BASE, shape, 7);
+    const [data, rows] = [memory.i32[(p.table + 28) >>> 2]!, memory.i32[(p.table + 36) >>> 2]!];
+    memory.u16.set([0x3e80, 0xbf40], rows >>> 1); // row 0: s = 0.25, m = -0.75
+    memory.f32.fill(0.5, p.scales >>> 2, (p.scales >>> 2) + p.blocks);
+    let product = 0;
+    for (let k = 0; k < 208; k++) {
+      const code = (memory.u8[data + (k >> 3) * 64 + (k & 3)]! >> (k & 4)) & 15;
+      product += memory.i8[p.codes + k]! * 0.5 * (0.25 * (code + middle) + minimum);
+    }
+    backend.kernels.gemm(p.table, 1, p.codes, p.codesStride, p.scales, p.sums, p.blocks, p.out, 16, 1, 0, 1, 0, SCRATCH);
+    expect(memory.f32[p.out >>> 2]).toBe(product); // all of these are multiples of 1/8 below 2^21
   });
 });

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { gramScratchBytes } from '../../src/backends/backend.ts';
+import { GRAM_SCRATCH } from '../../src/backends/backend.ts';
 import { expectSame, fillF32, pair } from '../support/kernels.ts';
 
 const SCRATCH = 64;
 const X = 16384;
 
 describe('gram()', () => {
-  it.each([[16, 1], [16, 64], [5, 3], [33, 7], [48, 5], [71, 64], [100, 16], [144, 9]])('equals the reference byte for byte: %d channels, %d tokens', (length, tokens) => {
+  const shapes = [[16, 1], [16, 64], [5, 3], [33, 7], [48, 5], [71, 64], [100, 16], [144, 9], [37, 65], [32, 150]] as const;
+
+  it.each(shapes)('equals the reference byte for byte: %d channels, %d tokens', (length, tokens) => {
     const stride = length + 3;
     const out = Math.ceil((X + tokens * stride * 4) / 64) * 64;
     const units = Math.ceil(Math.ceil(length / 16) / 2);
@@ -14,7 +16,7 @@ describe('gram()', () => {
       expectSame(out + length * length * 4 + 64, (memory) => {
         fillF32(memory, X, tokens * stride, 'random', length);
         fillF32(memory, out, length * length, 'random', tokens);
-      }, (k) => k.gram(X, stride, tokens, length, out, first, last, SCRATCH), [[SCRATCH, gramScratchBytes(tokens), 'ignore'], [out, length * length * 4]]);
+      }, (k) => k.gram(X, stride, tokens, length, out, first, last, SCRATCH), [[SCRATCH, GRAM_SCRATCH, 'ignore'], [out, length * length * 4]]);
     }
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { withOverrides } from '../../src/quantize/overrides.ts';
-import { formatsOf, parseRecipe } from '../../src/quantize/recipe.ts';
+import { parseRecipe } from '../../src/quantize/parse.ts';
+import { formatsOf, needsCalibration, needsHessians, needsSamples } from '../../src/quantize/recipe.ts';
 import { RECIPE_NAMES, recipe } from '../../src/quantize/registry.ts';
 import { resolveRecipe } from '../../src/surfaces/checkpoint.ts';
 
@@ -14,8 +15,11 @@ const problem = (changes: object): string => {
 };
 
 describe('recipe()', () => {
-  it('knows f32, w8a8, w4a8, w4a4, w4ax and keep, each frozen and JSON-serialisable', () => {
-    expect(RECIPE_NAMES).toEqual(['f32', 'w8a8', 'w4a8', 'w4a4', 'w4ax', 'keep']);
+  it('knows the plain formats and the methods, each frozen and JSON-serialisable', () => {
+    expect(RECIPE_NAMES).toEqual([
+      'f32', 'w8a8', 'w4a8', 'w4a4', 'w4ax', 'keep', 'house', 'comet', 'comet-rotated', 'gptq', 'smoothquant', 'llm-int8', 'zeroquant', 'omniquant', 'rptq', 'atom',
+      'quik', 'dgq', 'qoq', 'qoq-channel', 'spqr', 'svdquant', 'quarot', 'marlin',
+    ]);
     for (const name of RECIPE_NAMES) {
       const found = recipe(name);
       expect(found.name).toBe(name);
@@ -25,7 +29,7 @@ describe('recipe()', () => {
   });
 
   it('lists the names where there is no such recipe', () => {
-    expect(() => recipe('w4a9')).toThrow('Cannot find recipe "w4a9": there are f32, w8a8, w4a8, w4a4, w4ax, keep');
+    expect(() => recipe('w4a9')).toThrow('Cannot find recipe "w4a9": there are f32, w8a8, w4a8, w4a4, w4ax, keep, house');
   });
 });
 
@@ -33,8 +37,25 @@ describe('formatsOf()', () => {
   it('lets later site rules win and leaves other sites alone', () => {
     const act = { bits: 8, block: 128, clip: 1 };
     const changed = parseRecipe({ ...recipe('w4a4'), sites: [{ match: { site: 'mlp.down' }, act }, { match: { site: 'mlp.down' }, act: { ...act, block: 32 } }] });
-    expect(formatsOf(changed, 'mlp.down')).toEqual({ weight: recipe('w4a4').weight, act: { ...act, block: 32 }, rounding: 'nearest' });
-    expect(formatsOf(changed, 'attn.o').act).toEqual(recipe('w4a4').act);
+    const at = (site: 'mlp.down' | 'attn.o', layer: number) => formatsOf(changed, { site, layer });
+    expect(at('mlp.down', 3)).toEqual({ weight: recipe('w4a4').weight, act: { ...act, block: 32 }, rounding: 'nearest', clip: { by: 'leastSquares' } });
+    expect(at('attn.o', 3).act).toEqual(recipe('w4a4').act);
+  });
+
+  it('takes a rule only in its layers', () => {
+    const weight = { bits: 6, block: 32, scale: 'u8', zero: 'min' };
+    const changed = parseRecipe({ ...recipe('w4a8'), sites: [{ match: { site: 'mlp.down', layers: [2, 4] }, weight }] });
+    expect([1, 2, 4, 5].map((layer) => formatsOf(changed, { site: 'mlp.down', layer }).weight.bits)).toEqual([4, 6, 6, 4]);
+  });
+});
+
+describe('needsCalibration()', () => {
+  it('tells plain statistics from second moments', () => {
+    const needs = (name: string): string => [needsSamples(recipe(name)) && 'samples', needsHessians(recipe(name)) && 'hessians'].filter(Boolean).join(' ');
+    expect(Object.fromEntries(['w4a8', 'zeroquant', 'w4ax', 'smoothquant', 'gptq', 'comet', 'dgq', 'quarot'].map((name) => [name, needs(name)]))).toEqual({
+      w4a8: '', zeroquant: '', w4ax: 'samples', smoothquant: 'samples', gptq: 'hessians', comet: 'samples hessians', dgq: 'samples hessians', quarot: 'hessians',
+    });
+    expect(needsCalibration(recipe('llm-int8'))).toBe(false);
   });
 });
 
@@ -46,15 +67,15 @@ describe('parseRecipe()', () => {
     ['an unknown key inside', { weight: { ...weight, groups: 3 } }, 'weight.groups is no known field'],
     ['a missing key', { act: undefined }, 'act is missing'],
     ['bits without kernels', { weight: { ...weight, bits: 5 } }, 'weight.bits is 5, needed is'],
-    ['a block without kernels', { act: { bits: 8, block: 48, clip: 1 } }, 'act.block is 48, needed is (32 | 64 | 128)'],
+    ['a block without kernels', { act: { bits: 8, block: 48, clip: 1 } }, 'act.block is 48, needed is (32 | 64 | 128 | "row")'],
     ['a share above 1', { split: [{ kind: 'blocks', share: 1.5, act: { bits: 8, clip: 1 } }] }, 'split.0.share is 1.5, needed is <=1'],
     ['a share below 0', { split: [{ kind: 'blocks', share: -0.1, act: { bits: 8, clip: 1 } }] }, 'split.0.share is -0.1, needed is >=0'],
     ['NaN', { act: { bits: 8, block: 64, clip: NaN } }, 'act.clip is NaN, needed is number'],
-    ['an activation block below the weight block', { weight: { ...weight, block: 128 } }, 'act.block is 64, needed is a multiple of weight.block, 128'],
-    ['the same in a rule', { sites: [{ match: { site: 'output' }, act: { bits: 8, block: 32, clip: 1 }, weight: { ...weight, block: 64 } }] }, 'sites.0.act.block is 32, needed is a multiple of sites.0.weight.block, 64'],
+    ['an activation block below the weight block', { weight: { ...weight, block: 128 } }, 'weight and act are an activation block of 64, needed is a multiple of the weight block, 128'],
+    ['the same in a rule', { sites: [{ match: { site: 'output' }, act: { bits: 8, block: 32, clip: 1 }, weight: { ...weight, block: 64 } }] }, 'sites.0.weight and sites.0.act are an activation block of 32, needed is a multiple of the weight block, 64'],
     ['f32 weights with integer activations', { weight: { bits: 32 }, sites: [] }, 'act.bits is 8 where weight.bits is 32'],
     ['source weights rounded to nearest', { weight: { bits: 'source' }, sites: [] }, 'rounding is "nearest" where weight.bits is "source"'],
-    ['source codes under a permutation', { rounding: 'source', transforms: [{ kind: 'reorder', by: 'energy' }] }, 'rounding is "source" in a recipe that permutes channels'],
+    ['source codes under a permutation', { rounding: 'source', transforms: [{ kind: 'reorder', by: 'energy' }] }, 'rounding is "source" in a recipe that transforms or permutes channels'],
     ['an unknown site', { sites: [{ match: { site: 'mlp.up' } }] }, 'sites.0.match.site is "mlp.up", needed is'],
     ['a KV width without kernels', { kv: { bits: 2 } }, 'kv.bits is 2, needed is (4 | 8 | 32)'],
     ['a KV format that is none', { kv: 4 }, 'kv is 4, needed is Object'],
@@ -63,6 +84,20 @@ describe('parseRecipe()', () => {
     ['an f32 first page', { kv: { ...kv, firstPage: 32 } }, 'kv.firstPage is 32, needed is (4 | 8)'],
     ['a missing KV field', { kv: { bits: 4, keyGroup: 32, valueGroup: 32 } }, 'kv.firstPage is missing'],
     ['a KV field of another width', { kv: { bits: 8, keyGroup: 32 } }, 'kv.keyGroup is no known field'],
+    ['keys that are rotated before RoPE', { kv: { bits: 4, per: 'token', rope: 'before', rotate: true } }, 'rotate is true where rope is "before"'],
+    ['a row of scales per block', { weight: { ...weight, block: 'row' } }, 'scale is "u8" where block is "row", needed is "bf16"'],
+    ['3-bit scales with other zeros', { weight: { bits: 4, block: 16, scale: 'u3', zero: 'min' }, act: { bits: 32 } }, 'zero is "min" where scale is "u3"'],
+    ['3 bits with integer activations', { weight: { bits: 3, block: 32, scale: 'f16', zero: 'min' } }, 'weight and act are weights of 3 bits'],
+    ['3 bits in the embedding', { weight: { bits: 3, block: 32, scale: 'f16', zero: 'min' }, act: { bits: 32 }, sites: [] }, 'weight has 3 bits and f16 scales, needed for the output layer'],
+    ['a step twice', { split: [{ kind: 'sparse', share: 0.01 }, { kind: 'sparse', share: 0.02 }] }, 'split.1.kind is "sparse" for the second time'],
+    ['an unknown step', { transforms: [{ kind: 'shuffle' }] }, 'transforms.0.kind is "shuffle", needed is'],
+    ['a late rotation', { transforms: [{ kind: 'reorder', by: 'energy' }, { kind: 'rotate', residual: true, heads: true, online: [] }] }, 'transforms.0.kind is "reorder" before another transform'],
+    ['smoothing before an online rotation', { transforms: [{ kind: 'rotate', residual: true, heads: true, online: ['mlp.down'] }, { kind: 'smooth', sites: ['mlp.down'], rule: { by: 'power', activations: 0.5, weights: 0.5 } }] }, 'transforms.1.sites.0 is "mlp.down", which transforms.0.online rotates'],
+    ['blocks by share and threshold', { split: [{ kind: 'blocks', share: 0.1, threshold: 8, act: { bits: 8, clip: 1 } }] }, 'split.0 has both of share and threshold'],
+    ['blocks of whole rows', { act: { bits: 4, block: 'row', clip: 1 }, sites: [], split: [{ kind: 'blocks', share: 0.1, act: { bits: 8, clip: 1 } }] }, 'split.0 has no activation blocks to choose from'],
+    ['a rank that is no panel', { split: [{ kind: 'lowRank', rank: 20, iterations: 1 }] }, 'split.0.rank is 20, needed is'],
+    ['an order of columns that grids cannot follow', { rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'updated', inputs: 'exact', attention: false, sweeps: 0 } }, 'rounding.groups is "updated" where rounding.order is "energy"'],
+    ['outliers of static activations', { act: { bits: 8, block: 64, clip: 1, range: 'static', outliers: 6 } }, 'act.outliers is 6 where activations are static'],
   ];
   for (const [what, changes, expected] of cases) {
     it(`names the field for ${what}`, () => {
@@ -80,12 +115,12 @@ describe('parseRecipe()', () => {
 describe('withOverrides()', () => {
   it('replaces numbers, words, objects and appends to lists', () => {
     const changed = withOverrides(recipe('w4ax'), ['split.0.share=0.5', 'weight.scale=f16', 'act={"bits":8,"block":128,"clip":1}', 'sites.1={"match":{"site":"mlp.down"}}']);
-    expect(changed.split[0]!.share).toBe(0.5);
+    expect(changed.split[0]).toMatchObject({ share: 0.5 });
     expect(changed.weight).toEqual({ bits: 4, block: 32, scale: 'f16', zero: 'min' });
     expect(changed.act).toEqual({ bits: 8, block: 128, clip: 1 });
     expect(changed.sites).toHaveLength(2);
-    expect(recipe('w4ax').split[0]!.share).toBe(0.25);
-    expect(formatsOf(withOverrides(recipe('w4a8'), ['rounding=source', 'sites.0.rounding=nearest']), 'output').rounding).toBe('nearest');
+    expect(recipe('w4ax').split[0]).toMatchObject({ share: 0.25 });
+    expect(formatsOf(withOverrides(recipe('w4a8'), ['rounding=source', 'sites.0.rounding=nearest']), { site: 'output', layer: null }).rounding).toBe('nearest');
   });
 
   it('takes the KV cache by width or field by field', () => {

@@ -3,10 +3,10 @@ import { f16ToF32 } from '../../src/core/numeric.ts';
 import { dequantise } from '../../src/formats/dequantise.ts';
 import type { WeightFormat } from '../../src/formats/number-format.ts';
 import type { ArrayRef, Linear, Piece } from '../../src/models/image.ts';
-import { linearSpecs, vectorNames } from '../../src/models/sites.ts';
+import { linearSpecs, vectorSizes } from '../../src/models/sites.ts';
 import type { WeightStore } from '../../src/models/weights.ts';
 import { withOverrides } from '../../src/quantize/overrides.ts';
-import { parseRecipe } from '../../src/quantize/recipe.ts';
+import { parseRecipe } from '../../src/quantize/parse.ts';
 import { RECIPE_NAMES, recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import { nearest } from '../../src/quantize/steps/nearest.ts';
@@ -36,7 +36,7 @@ describe('quantize()', () => {
       const image = quantize(store, recipe(name), { samples: tinySamples(store.config) });
       const { linears, vectors, bytes } = image.manifest;
       expect(Object.keys(linears)).toEqual(linearSpecs(store.config).map((spec) => spec.name));
-      expect(Object.keys(vectors)).toEqual(vectorNames(store.config));
+      expect(Object.keys(vectors)).toEqual([...vectorSizes(store.config, image.manifest.kv).keys()]);
       const refs = [...Object.values(vectors), ...Object.values(linears).flatMap((l) => [...(l.permute ? [l.permute] : []), ...l.segments.flatMap((s) => [s.data, ...(s.rowScales ? [s.rowScales] : [])])])];
       const ends = refs.toSorted((a, b) => a.offset - b.offset).reduce((end, ref) => {
         expect(ref.offset % 64).toBe(0);
@@ -58,7 +58,7 @@ describe('quantize()', () => {
       for (const spec of linearSpecs(store.config)) {
         expect(equal(linearValues(bytes, image.manifest.linears[spec.name]!), await sourceValues(store, spec.tensors))).toBe(true);
       }
-      for (const name of vectorNames(store.config)) {
+      for (const name of vectorSizes(store.config, image.manifest.kv).keys()) {
         expect(equal(floatsAt(bytes, image.manifest.vectors[name]!), await sourceValues(store, [name]))).toBe(true);
       }
     }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openWasm } from '../../src/backends/wasm/open.ts';
 import { PAGE } from '../../src/formats/descriptor.ts';
-import { KV32, KV4, type KvFormat } from '../../src/formats/number-format.ts';
+import { KV32, KV4, type KvCodesFormat, type KvFormat } from '../../src/formats/number-format.ts';
 import type { ModelImage } from '../../src/models/image.ts';
 import { recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
@@ -29,6 +29,9 @@ afterEach(async () => {
   open = [];
   handles = [];
 });
+
+const BEFORE: KvCodesFormat = { bits: 8, per: 'token', rope: 'before' };
+const ROTATED: KvCodesFormat = { bits: 4, per: 'token', rope: 'after', rotate: true };
 
 interface Options { kv?: KvFormat; host?: ThreadHost; sequences?: number }
 
@@ -69,7 +72,8 @@ describe.skipIf(!stripsTypes)('Decoder on threads', { timeout: 60_000 }, () => {
     expect((await steps(3)).equals(await steps(1))).toBe(true);
   });
 
-  it.each([['w4a8', KV4], ['f32', KV32]] as const)('gives the bytes of one thread for %s on 2, 3 and 4, for blocks of any size', async (name, kv) => {
+  const models = [['w4a8', KV4], ['f32', KV32], ['w4a8', BEFORE], ['w4a8', ROTATED]] as const;
+  it.each(models)('gives the bytes of one thread for %s, %o on 2, 3 and 4, for blocks of any size', async (name, kv) => {
     const image = quantize(store, recipe(name));
     const want = logits(await decoder(image, 1, { kv }), [64]);
     for (const threads of [2, 3, 4]) {

@@ -1,4 +1,5 @@
 import { dequantise } from '../../src/formats/dequantise.ts';
+import { isGrid } from '../../src/formats/number-format.ts';
 import { unpackRowScales } from '../../src/formats/row-scales.ts';
 import { unpackFloatPanels, unpackPanels } from '../../src/formats/unpack.ts';
 import type { ArrayRef, Linear, ModelImage, Segment } from '../../src/models/image.ts';
@@ -23,7 +24,7 @@ export const intsAt = (bytes: Uint8Array, ref: ArrayRef): Int32Array => new Int3
 /** Values of a segment as stored, f32 [rows, channels of the segment]. */
 export function segmentValues(bytes: Uint8Array, rows: number, { k, weight, data, rowScales }: Segment): Float32Array {
   const panels = slice(bytes, data);
-  if (weight.bits === 32) return unpackFloatPanels(rows, k[1] - k[0], panels);
+  if (!isGrid(weight)) return unpackFloatPanels(rows, k[1] - k[0], panels, weight.bits);
   return dequantise(weight, unpackPanels(weight, rows, k[1] - k[0], panels), rowScales ? unpackRowScales(new Uint32Array(slice(bytes, rowScales).buffer)) : null);
 }
 

@@ -2,9 +2,12 @@ import type { LinearMemory } from '../../src/backends/backend.ts';
 import { f16ToF32 } from '../../src/core/numeric.ts';
 import { PAGE } from '../../src/formats/descriptor.ts';
 import { keyDepth, packedParts, place4, place8, shift4 } from '../../src/formats/kv-layout.ts';
-import type { KvFormat } from '../../src/formats/number-format.ts';
+import type { KvCodesFormat, KvFormat } from '../../src/formats/number-format.ts';
 import { fillF32, type Fill } from './kernels.ts';
 import { lcg } from './linear.ts';
+
+/** Formats whose pages attention reads as they lie. */
+export type PageFormat = Exclude<KvFormat, KvCodesFormat>;
 
 /** One head of a page as numbers, read by the formulas of `formats/kv-layout.ts`. */
 export interface PageValues {
@@ -12,7 +15,7 @@ export interface PageValues {
   value(t: number, c: number): number;
 }
 
-export function pageValues(memory: LinearMemory, at: number, format: KvFormat, headDim: number): PageValues {
+export function pageValues(memory: LinearMemory, at: number, format: PageFormat, headDim: number): PageValues {
   const { f32, i8, u8, u16 } = memory;
   const word = at >>> 2;
   if (format.bits === 32) {
@@ -37,7 +40,7 @@ export function pageValues(memory: LinearMemory, at: number, format: KvFormat, h
 }
 
 /** Writes one head of a page: any codes, scales over some magnitudes. Tokens from `seen` on keep what they hold in the parts that say what a token is. */
-export function fillPage(memory: LinearMemory, at: number, format: KvFormat, headDim: number, seen: number, kind: Fill, seed: number): void {
+export function fillPage(memory: LinearMemory, at: number, format: PageFormat, headDim: number, seen: number, kind: Fill, seed: number): void {
   const random = lcg(seed);
   const magnitude = (): number => 2 ** (Math.floor(random() * 8) - 10);
   if (format.bits === 32) {

@@ -1,9 +1,6 @@
 import { PANEL } from '../../formats/descriptor.ts';
-import { headerBytes } from '../../formats/layout.ts';
 import type { LinearMemory } from '../backend.ts';
-import { blockAddress, codeAt, readSegment, scaleAndOffset } from './segment.ts';
-
-const f = Math.fround;
+import { readSegment, weightAt } from './segment.ts';
 
 /** out[from + k] = s * q + m for the channels k of each segment. */
 export function embed(memory: LinearMemory, segments: number, count: number, row: number, out: number): void {
@@ -11,12 +8,7 @@ export function embed(memory: LinearMemory, segments: number, count: number, row
   const lane = row % PANEL;
   for (let i = 0; i < count; i++) {
     const s = readSegment(memory, segments, i);
-    for (let k = 0; k < s.length; k++) {
-      const address = blockAddress(s, panel, Math.floor(k / s.weightBlock));
-      const [scale, offset] = scaleAndOffset(memory, s, address, panel, lane);
-      const code = codeAt(memory, s.weightBits, address + headerBytes(s.header), lane, k % s.weightBlock);
-      memory.f32[(out >>> 2) + s.from + k] = f(f(scale * code) + offset);
-    }
+    for (let k = 0; k < s.length; k++) memory.f32[(out >>> 2) + s.from + k] = weightAt(memory, s, panel, lane, k);
   }
 }
 

@@ -22,12 +22,12 @@ function blockDot(memory: LinearMemory, s: SegmentView, panel: number, row: numb
 }
 
 /**
- * Two-level scales. The blocks of a fold, one activation block, share the activations' scale, so that their sums stay integers:
+ * Two-level scales. The blocks of a fold share the activations' scale, so that their sums stay integers:
  * A = sum over folds of f32(sum of scale code * dot) * scale, O = sum over folds of f32(sum of n * sum of codes) * scale; Y = S * A + F * O.
  */
 function twoLevel(memory: LinearMemory, s: SegmentView, panel: number, row: number, { codes, scales, sums }: Input): number {
   const blocks = Math.ceil(s.length / s.weightBlock);
-  const perFold = s.actBlock / s.weightBlock;
+  const perFold = s.fold / s.weightBlock;
   let dots = 0;
   let offsets = 0;
   for (let first = 0; first < blocks; first += perFold) {

@@ -11,14 +11,16 @@ import { gram } from './gram.ts';
 import { hadamard } from './hadamard.ts';
 import { kvAppendF32, kvAppendI8 } from './kv-append.ts';
 import { kvClose } from './kv-close.ts';
+import { kvAppendCodes, kvExpand } from './kv-codes.ts';
+import { outliers } from './outliers.ts';
 import { gatherQuant, rmsnormQuant, siluMulQuant } from './producers.ts';
 import { repackU6 } from './repack.ts';
 import { rope } from './rope.ts';
 import { sparse } from './sparse.ts';
 
 const OPS = {
-  gemm, gemmF32, gemmFloat, sparse, hadamard, gram, dotRate: () => {}, rmsnormQuant, siluMulQuant, gatherQuant, embed, embedF32, repackU6, rope,
-  kvAppendF32, kvAppendI8, kvClose, attentionF32, attentionI8, attentionU4, attentionMerge, attentionFinish,
+  gemm, gemmF32, gemmFloat, sparse, outliers, hadamard, gram, dotRate: () => {}, rmsnormQuant, siluMulQuant, gatherQuant, embed, embedF32, repackU6, rope,
+  kvAppendF32, kvAppendI8, kvClose, kvAppendCodes, kvExpand, attentionF32, attentionI8, attentionU4, attentionMerge, attentionFinish,
 } satisfies { [Op in keyof Kernels]: (memory: LinearMemory, ...args: Parameters<Kernels[Op]>) => void };
 
 /** The scalar kernels over one memory. */

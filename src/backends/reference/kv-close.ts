@@ -7,12 +7,12 @@ import type { LinearMemory } from '../backend.ts';
 const f = Math.fround;
 
 /**
- * Quantises `length` values x = f32(code * scale) to 4 bits and hands each code to `put`:
- * m = f16(min x), s = f16(max(0, max x - m) / 15), code = clamp(round((x - m) * (1 / s)), 0, 15), all zero where s is 0.
+ * Quantises `length` values x to codes up to `most` and hands each code to `put`:
+ * m = f16(min x), s = f16(max(0, max x - m) / most), code = clamp(round((x - m) * (1 / s)), 0, most), all zero where s is 0.
  * The range starts at the rounded minimum, so that a group's common offset survives its rounding.
  */
-function closeGroup(
-  memory: LinearMemory, length: number, valueAt: (i: number) => number, scaleAt: number, minimumAt: number, put: (i: number, code: number) => void,
+export function closeGroup(
+  memory: LinearMemory, length: number, most: number, valueAt: (i: number) => number, scaleAt: number, minimumAt: number, put: (i: number, code: number) => void,
 ): void {
   let low = Infinity;
   let high = -Infinity;
@@ -22,14 +22,19 @@ function closeGroup(
   }
   const minimumHalf = f32ToF16(low);
   const minimum = f16ToF32(minimumHalf);
-  const scaleHalf = f32ToF16(f(Math.max(0, f(high - minimum)) / 15));
+  const scaleHalf = f32ToF16(f(Math.max(0, f(high - minimum)) / most));
   const scale = f16ToF32(scaleHalf);
-  const inverse = scale > 0 ? f(1 / scale) : 0;
   memory.u16[scaleAt >>> 1] = scaleHalf;
   memory.u16[minimumAt >>> 1] = minimumHalf;
   for (let i = 0; i < length; i++) {
-    put(i, Math.max(0, Math.min(15, toI32(roundHalfEven(f(f(valueAt(i) - minimum) * inverse))))));
+    put(i, codeOf(valueAt(i), scale, minimum, most));
   }
+}
+
+/** clamp(round((x - minimum) * (1 / scale)), 0, most), ties to even; 0 where the scale is not positive. */
+export function codeOf(x: number, scale: number, minimum: number, most: number): number {
+  const inverse = scale > 0 ? f(1 / scale) : 0;
+  return Math.max(0, Math.min(most, toI32(roundHalfEven(f(f(x - minimum) * inverse)))));
 }
 
 export function kvClose(
@@ -49,7 +54,7 @@ export function kvClose(
         const first = g * keyGroup;
         const key = (i: number): number => f(i8[from + place8(headDim, first + i, c)]! * f32[scales + first + i]!);
         const side = 2 * (g * headDim + c);
-        closeGroup(memory, keyGroup, key, to + parts.keyScales + side, to + parts.keyMinima + side, (i, code) => {
+        closeGroup(memory, keyGroup, 15, key, to + parts.keyScales + side, to + parts.keyMinima + side, (i, code) => {
           setNibble(to + place4(keyDepth(headDim), first + i, c), shift4(first + i), code);
         });
       }
@@ -58,7 +63,7 @@ export function kvClose(
       for (let first = 0, g = 0; first < headDim; first += valueGroup, g++) {
         const value = (i: number): number => f(i8[from + headDim * PAGE + place8(PAGE, first + i, t)]! * f32[scales + PAGE + t]!);
         const side = 2 * (g * PAGE + t);
-        closeGroup(memory, Math.min(valueGroup, headDim - first), value, to + parts.valueScales + side, to + parts.valueMinima + side, (i, code) => {
+        closeGroup(memory, Math.min(valueGroup, headDim - first), 15, value, to + parts.valueScales + side, to + parts.valueMinima + side, (i, code) => {
           setNibble(to + parts.values + place4(PAGE, first + i, t), shift4(first + i), code);
         });
       }

@@ -1,7 +1,7 @@
 import { f16ToF32, fromBits } from '../../core/numeric.ts';
 import {
-  HEADER_INT_ZERO, HEADER_MIN, HEADER_ROW, HEADER_SHARED, HEADER_TWO_LEVEL, PANEL, SEGMENT_BYTES, SEG_ACT_BITS, SEG_ACT_BLOCK, SEG_CLIP, SEG_DATA, SEG_FIRST_BLOCK,
-  SEG_FROM, SEG_HEADER, SEG_LENGTH, SEG_PANEL_BYTES, SEG_ROW_SCALES, SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
+  HEADER_INT_ZERO, HEADER_MIN, HEADER_ROW, HEADER_SHARED, HEADER_TWO_LEVEL, PANEL, SEGMENT_BYTES, SEG_ACT_BITS, SEG_ACT_BLOCK, SEG_CENTRES, SEG_CLIP, SEG_DATA,
+  SEG_FIRST_BLOCK, SEG_FOLD, SEG_FROM, SEG_HEADER, SEG_LENGTH, SEG_OUTLIERS, SEG_PANEL_BYTES, SEG_ROW_SCALES, SEG_STATIC, SEG_WEIGHT_BITS, SEG_WEIGHT_BLOCK,
 } from '../../formats/descriptor.ts';
 import { codeBytes, headerBytes } from '../../formats/layout.ts';
 import type { LinearMemory } from '../backend.ts';
@@ -14,6 +14,7 @@ export interface SegmentView {
   readonly length: number;
   readonly weightBlock: number;
   readonly actBlock: number;
+  readonly fold: number;
   readonly weightBits: number;
   readonly actBits: number;
   readonly header: number;
@@ -22,6 +23,9 @@ export interface SegmentView {
   readonly rowScales: number;
   readonly firstBlock: number;
   readonly clip: number;
+  readonly centres: number;
+  readonly actScales: number;
+  readonly outliers: number;
 }
 
 export function readSegment(memory: LinearMemory, table: number, index: number): SegmentView {
@@ -31,7 +35,8 @@ export function readSegment(memory: LinearMemory, table: number, index: number):
     from: field(SEG_FROM), length: field(SEG_LENGTH), weightBlock: field(SEG_WEIGHT_BLOCK), actBlock: field(SEG_ACT_BLOCK),
     weightBits: field(SEG_WEIGHT_BITS), actBits: field(SEG_ACT_BITS), header: field(SEG_HEADER), data: field(SEG_DATA),
     panelBytes: field(SEG_PANEL_BYTES), rowScales: field(SEG_ROW_SCALES), firstBlock: field(SEG_FIRST_BLOCK),
-    clip: memory.f32[(at + SEG_CLIP) >>> 2]!,
+    fold: field(SEG_FOLD), centres: field(SEG_CENTRES), actScales: field(SEG_STATIC),
+    clip: memory.f32[(at + SEG_CLIP) >>> 2]!, outliers: memory.f32[(at + SEG_OUTLIERS) >>> 2]!,
   };
 }
 
@@ -54,11 +59,11 @@ export function scaleAndOffset(memory: LinearMemory, s: SegmentView, block: numb
     return [scale, -f(scale * on(block + 4, block + 14))];
   }
   const twoLevel = s.header & HEADER_TWO_LEVEL;
-  const pair = memory.i32[(s.rowScales >>> 2) + panel * PANEL + row]!;
   if (s.header & HEADER_ROW) {
-    const scale = fromBits(pair << 16);
-    return [scale, s.header & HEADER_MIN ? fromBits(pair & 0xffff0000) : -f(scale * (1 << (s.weightBits - 1)))];
+    const [scale, minimum] = rowFactors(memory, s, panel, row);
+    return [scale, s.header & HEADER_MIN ? minimum : -f(scale * (1 << (s.weightBits - 1)))];
   }
+  const pair = memory.i32[(s.rowScales >>> 2) + panel * PANEL + row]!;
   const scale = twoLevel ? f(fromBits(pair << 16) * memory.u8[block + row]!) : half(block + 2 * row);
   const zeros = block + (twoLevel ? PANEL : 2 * PANEL);
   if (s.header & HEADER_INT_ZERO) return [scale, -f(scale * memory.u8[zeros + row]!)];
@@ -66,10 +71,14 @@ export function scaleAndOffset(memory: LinearMemory, s: SegmentView, block: numb
   return [scale, -f(scale * (1 << (s.weightBits - 1)))];
 }
 
-/** Two-level: a block's integer factor of one row, and its integer offset n: the minimum's code, -z * factor or -2^(bits - 1) * factor. */
+/**
+ * Two-level: a block's integer factor of one row, and its integer offset n: the minimum's code, -z * factor or -2^(bits - 1) * factor. With one scale
+ * per row all codes of scales and minima are 1.
+ */
 export function codesOfScale(memory: LinearMemory, s: SegmentView, block: number, row: number): readonly [factor: number, n: number] {
-  const factor = memory.u8[block + row]!;
-  if (s.header & HEADER_MIN) return [factor, memory.i8[block + PANEL + row]!];
+  const single = s.header & HEADER_ROW;
+  const factor = single ? 1 : memory.u8[block + row]!;
+  if (s.header & HEADER_MIN) return [factor, single ? 1 : memory.i8[block + PANEL + row]!];
   return [factor, -factor * (s.header & HEADER_INT_ZERO ? memory.u8[block + PANEL + row]! : 1 << (s.weightBits - 1))];
 }
 
@@ -99,4 +108,12 @@ export function codeAt(memory: LinearMemory, bits: number, codes: number, row: n
   const vectors = codes + (k >>> 3) * (64 * planes) + quad * (16 * planes) + lane;
   const low = (memory.u8[vectors]! >>> (k & 4)) & 15;
   return planes === 1 ? low : low | (((memory.u8[vectors + 16]! >>> (k & 4)) & 15) << 4);
+}
+
+/** Value of channel k (inside the segment) of one row (0..15 in its panel): s * q + m, each operation rounded. */
+export function weightAt(memory: LinearMemory, s: SegmentView, panel: number, row: number, k: number): number {
+  const address = blockAddress(s, panel, Math.floor(k / s.weightBlock));
+  const [scale, offset] = scaleAndOffset(memory, s, address, panel, row);
+  const code = codeAt(memory, s.weightBits, address + headerBytes(s.header), row, k % s.weightBlock);
+  return f(f(scale * code) + offset);
 }

@@ -16,7 +16,7 @@ export interface PathReport {
 }
 
 const PATHS: readonly Isa[] = ['relaxed-i32', 'relaxed-i16', 'simd128'];
-const FORMAT: WeightFormat = { bits: 4, block: 32, scale: 'f16', zero: 'mid' };
+const FORMAT = { bits: 4, block: 32, scale: 'f16', zero: 'mid' } as const satisfies WeightFormat;
 const K = 256;
 const ROWS = 64;
 const TOKENS = 4;

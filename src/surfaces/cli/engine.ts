@@ -1,18 +1,20 @@
-import { readFile } from 'node:fs/promises';
 import type { OpenBackend } from '../../backends/backend.ts';
 import { bestPath, selfTest, type PathReport } from '../../backends/open.ts';
-import { TetradError } from '../../core/errors.ts';
 import type { TokenizerData } from '../../core/tokenizer-data.ts';
 import type { Model } from '../../generate/model.ts';
 import type { ModelConfig } from '../../models/config.ts';
 import type { Manifest, ModelImage } from '../../models/image.ts';
 import type { Decoder } from '../../runtime/decoder.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
-import { EMBEDDED, kernelModules, load, opener, platformOf } from '../adapters/node.ts';
+import { EMBEDDED, kernelModules, load, platformOf } from '../adapters/node.ts';
 import type { RecipeOptions } from '../checkpoint.ts';
 import { decoderOf, estimateOf, type MemoryOptions } from '../loader.ts';
 import { openHeaders, openLocal } from '../adapters/local-models.ts';
-import { quantize } from '../adapters/quantize.ts';
+import { modelIdentity } from '../adapters/evaluation/identity.ts';
+import type { EvaluationSetup } from '../adapters/evaluation/setup.ts';
+import { openLanes, type Lanes } from '../adapters/evaluation/threads.ts';
+import { quantize, type QuantizeOptions } from '../adapters/quantize.ts';
+import { recipeFrom } from '../adapters/recipe-file.ts';
 
 /** As `RecipeOptions`, but the recipe is a name or a JSON file. */
 export type OpenOptions = Omit<RecipeOptions, 'recipe'> & { readonly recipe?: string | undefined };
@@ -21,6 +23,13 @@ export interface DecoderOptions extends MemoryOptions {
   /** Most rows of logits that one pass gives; default: as generation needs. */
   readonly logitRows?: number | undefined;
   readonly wrap?: ((open: OpenBackend) => OpenBackend) | undefined;
+}
+
+export interface LaneOptions extends Pick<MemoryOptions, 'threads' | 'onNote'> {
+  /** Jobs that there are: more lanes are of no use. */
+  readonly jobs: number;
+  /** Most lanes, each with its own copy of the models. Default: one for each thread. */
+  readonly workers?: number | undefined;
 }
 
 /** What a model's headers say, before any weight is read. */
@@ -41,26 +50,17 @@ export interface Engine {
   decoder(image: ModelImage, options: DecoderOptions): Promise<Decoder>;
   load(source: string | null, options: OpenOptions & MemoryOptions): Promise<Model>;
   /** Packs a checkpoint into a container; whatever fails leaves nothing behind. */
-  pack(source: string, directory: string, options: OpenOptions): Promise<Manifest>;
+  pack(source: string, directory: string, options: OpenOptions & Pick<QuantizeOptions, 'threads' | 'onTimings'>): Promise<Manifest>;
+  /** Something that differs where the models behind a source differ, for figures that are kept. */
+  identity(source: string | null): Promise<string>;
+  /** Opens lanes for evaluation jobs. */
+  lanes(setup: Omit<EvaluationSetup, 'threads'>, options: LaneOptions): Promise<Lanes>;
   /** What each kernel path does on this machine, the one that is taken, and the threads that `auto` gives. */
   kernels(): Promise<{ readonly paths: readonly PathReport[]; readonly chosen: string; readonly threads: number }>;
 }
 
-/** A name stays as it is; a path of a JSON file becomes the recipe in it. */
-async function recipeFrom(recipe: string | undefined): Promise<string | object | undefined> {
-  if (recipe === undefined || !/[\\/]|\.json$/.test(recipe)) return recipe;
-  const text = await readFile(recipe, 'utf8').catch((cause: unknown) => {
-    throw new TetradError('unknown_recipe', `Cannot read the recipe ${recipe}: there is no such file`, { cause });
-  });
-  try {
-    return Object(JSON.parse(text)) as object;
-  } catch (cause) {
-    throw new TetradError('invalid_recipe', `Cannot read the recipe ${recipe}: it is not JSON`, { cause });
-  }
-}
-
 async function openImage(source: string | null, options: OpenOptions): Promise<ModelImage> {
-  return openLocal(source ?? EMBEDDED, { ...options, recipe: await recipeFrom(options.recipe), open: await opener() });
+  return openLocal(source ?? EMBEDDED, { ...options, recipe: await recipeFrom(options.recipe), ...(await platformOf({})) });
 }
 
 /** The library itself. */
@@ -83,6 +83,12 @@ export const engine: Engine = {
     const { config, tokenizer, provenance } = headers.store;
     await headers.store.close();
     return { config, tokenizer, provenance: { ...provenance }, container: null };
+  },
+  identity: modelIdentity,
+  async lanes(setup, { jobs, workers, ...options }) {
+    const { threads } = await platformOf(options);
+    const count = Math.max(1, Math.min(workers ?? threads, threads, jobs));
+    return openLanes({ ...setup, threads: Math.floor(threads / count) }, count);
   },
   pack: async (source, directory, options) => quantize(source, directory, { ...options, recipe: await recipeFrom(options.recipe) }),
   async kernels() {

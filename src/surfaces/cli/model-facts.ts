@@ -1,3 +1,4 @@
+import { isCodes, type KvFormat } from '../../formats/number-format.ts';
 import type { Linear, Manifest } from '../../models/image.ts';
 import type { ModelConfig } from '../../models/config.ts';
 
@@ -19,6 +20,13 @@ function formatsOf(linears: readonly Linear[]): string {
   }
   const total = [...channels.values()].reduce((sum, count) => sum + count, 0);
   return [...channels].sort((a, b) => b[1] - a[1]).map(([format, count]) => (channels.size === 1 ? format : `${format} ${Math.round((count / total) * 100)} %`)).join(' ');
+}
+
+/** A KV cache in words: `8 bits`, `4 bits per token, keys before RoPE`, `8 bits per channel, rotated`. */
+export function cacheText(kv: KvFormat): string {
+  if (!isCodes(kv)) return `${kv.bits} bits`;
+  const { bits, per, rope, rotate } = kv;
+  return `${bits} bits per ${per === 'token' ? 'token' : 'channel'}${rope === 'before' ? ', keys before RoPE' : ''}${rotate ? ', rotated' : ''}`;
 }
 
 /** Formats of the blocks' linears and of the output layer. */

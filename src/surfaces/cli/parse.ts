@@ -47,6 +47,13 @@ export function kvBits(text: string): 4 | 8 | 32 {
   throw invalid(text, '4, 8 or 32');
 }
 
+/** Paths with commas in between. */
+export function fileList(text: string): readonly string[] {
+  const paths = text.split(',');
+  if (paths.includes('')) throw invalid(text, 'one path or several with commas in between');
+  return paths;
+}
+
 const MOST_VALUES = 1000;
 
 /** llama-bench's lists: `1,2,4`, ranges `first-last`, `first-last+step` and `first-last*factor`. */

@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises';
 import { buildCommand } from '@stricli/core';
-import { TetradError } from '../../../core/errors.ts';
 import { compare, type Divergence } from '../../../evaluate/divergence.ts';
 import { evaluatorOf } from '../../../evaluate/evaluator.ts';
 import { perplexity } from '../../../evaluate/perplexity.ts';
@@ -9,6 +7,7 @@ import { PAGE } from '../../../formats/descriptor.ts';
 import type { Decoder } from '../../../runtime/decoder.ts';
 import { Tokenizer } from '../../../tokenizer/tokenizer.ts';
 import { jsonLine, type CliContext } from '../context.ts';
+import { DEFAULT_CONTEXT, EXACT, readText } from '../eval/inputs.ts';
 import { jsonFlag, modelArgument, modelFlags, type JsonFlag, type ModelFlags } from '../flags.ts';
 import { withProgress } from '../open.ts';
 import { integerIn } from '../parse.ts';
@@ -19,14 +18,6 @@ interface Flags extends ModelFlags, JsonFlag {
   readonly file: string;
   readonly windows?: number;
   readonly base?: string;
-}
-
-const DEFAULT_CONTEXT = 2048;
-
-async function readText(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new TetradError(cause.code === 'ENOENT' ? 'not_found' : 'io_error', `Cannot read ${path}: the system says ${cause.code}, needed is a text file`, { cause });
-  });
 }
 
 async function openDecoder(context: CliContext, source: string | null, flags: ModelFlags, tokens: number, onNote: (note: string) => void): Promise<Decoder> {
@@ -67,7 +58,7 @@ async function ppl(this: CliContext, flags: Flags, model?: string): Promise<void
     stdout.write(flags.json ? jsonLine({ perplexity: result.perplexity, error, windows: result.windows, ...settings }) : finalEstimate(result.perplexity, error));
     return;
   }
-  await using baseDecoder = await openDecoder(this, flags.base, { ...flags, kv: 32, recipe: 'f32' }, tokens, onNote);
+  await using baseDecoder = await openDecoder(this, flags.base, { ...flags, ...EXACT }, tokens, onNote);
   const base = evaluatorOf(baseDecoder);
   const onWindow = ({ window }: { window: number }, [figure]: readonly Divergence[]): void => running({ window, perplexity: figure!.perplexity });
   const { basePerplexity, candidates: [figures] } = await compare(base, [own], ids, { ...options, onWindow });

@@ -3,7 +3,7 @@ import { jsonLine, type CliContext } from '../context.ts';
 import type { Description } from '../engine.ts';
 import { jsonFlag, modelArgument, type JsonFlag } from '../flags.ts';
 import { bytes, pairs, parameters } from '../format.ts';
-import { formats, parameterCount } from '../model-facts.ts';
+import { cacheText, formats, parameterCount } from '../model-facts.ts';
 
 /** Provenance is free text and data; of data with a name, such as a recipe, the name will do. */
 function text(value: unknown): string {
@@ -14,7 +14,7 @@ function text(value: unknown): string {
 function packed({ manifest, estimate }: NonNullable<Description['container']>): (readonly [name: string, value: string])[] {
   const { blocks, output } = formats(manifest);
   return [
-    ['size', bytes(manifest.bytes)], ['blocks', blocks], ['output layer', output], ['KV cache', `${manifest.kv.bits} bits`],
+    ['size', bytes(manifest.bytes)], ['blocks', blocks], ['output layer', output], ['KV cache', cacheText(manifest.kv)],
     ['memory', `${bytes(estimate.total)} with the default context`], ['format version', String(manifest.version)],
   ];
 }

@@ -1,0 +1,60 @@
+import { pause } from '../core/pause.ts';
+import type { ModelImage } from '../models/image.ts';
+import { createLayerStack, type Counts, type LayerStack, type OpenBackend, type StackOptions } from '../runtime/stack.ts';
+
+export interface RunOptions {
+  /** Which tokens of a sequence moments count; default: none. */
+  readonly counts?: ((sequence: number) => Counts) | undefined;
+  /** Hears of each sequence that is done. */
+  readonly onTokens?: ((tokens: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Runs one layer after another over all sequences, in the same memory as long as their layouts are the same. */
+export class LayerRunner implements AsyncDisposable {
+  readonly #open: OpenBackend;
+  readonly #options: StackOptions;
+  #stack: LayerStack | null = null;
+
+  constructor(open: OpenBackend, options: StackOptions) {
+    this.#open = open;
+    this.#options = options;
+  }
+
+  /** Puts a layer into memory. */
+  async load(image: ModelImage, signal?: AbortSignal): Promise<LayerStack> {
+    const stack = this.#stack;
+    if (stack?.fits(image.manifest)) {
+      await stack.refill(image, { signal });
+      return stack;
+    }
+    await this.dispose();
+    return (this.#stack = await createLayerStack(image, this.#open, { ...this.#options, signal }));
+  }
+
+  /** Runs the layer over states f32 [tokens, hidden], sequences of these lengths one after the other; leaves the result in `out`, which may be `states`, if at all. */
+  async run(states: Float32Array, lengths: readonly number[], out: Float32Array | null, { counts, onTokens, signal }: RunOptions = {}): Promise<void> {
+    const stack = this.#stack!;
+    const { hidden } = stack.manifest.config;
+    const unused = new Float32Array(out ? 0 : Math.max(...lengths) * hidden);
+    let at = 0;
+    for (const [sequence, length] of lengths.entries()) {
+      const to = at + length * hidden;
+      stack.reset();
+      stack.run(states.subarray(at, to), out ? out.subarray(at, to) : unused.subarray(0, to - at), counts?.(sequence) ?? null);
+      at = to;
+      onTokens?.(length);
+      await pause();
+      signal?.throwIfAborted();
+    }
+  }
+
+  async dispose(): Promise<void> {
+    await this.#stack?.dispose();
+    this.#stack = null;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}

@@ -1,0 +1,194 @@
+import type { OnProgress } from '../core/bytes.ts';
+import { KV32, type KvFormat } from '../formats/number-format.ts';
+import type { Manifest, ModelImage } from '../models/image.ts';
+import type { WeightStore } from '../models/weights.ts';
+import type { OpenBackend } from '../runtime/stack.ts';
+import type { ThreadHost } from '../runtime/workers.ts';
+import { Checkpoints, type CheckpointStore } from './checkpoints.ts';
+import { embeddings } from './embeddings.ts';
+import { layerImage, layerRange, readLayer } from './layer-image.ts';
+import { countsOf, layerMoments, type CountOptions, type LinearMoments } from './layer-moments.ts';
+import { LayerRunner, type RunOptions } from './layer-runner.ts';
+
+export interface LayerOptions {
+  /** Embeddings are read from it. */
+  readonly store: WeightStore;
+  /** The same model in f32, its linears rotated where they will be, but not permuted: a layer of it is read when its turn comes. */
+  readonly source: ModelImage;
+  /** Of the image that is being packed. */
+  readonly packed: Manifest;
+  /** Token ids. */
+  readonly sequences: readonly (readonly number[])[];
+  /** What hidden states have gone through before they enter a layer: the packed layers before it, or the f32 ones. */
+  readonly inputs: 'quantised' | 'exact';
+  /** Averages of inputs by attention: taken of one in `every` blocks of 64 queries; default: of none. */
+  readonly averages?: { readonly every: number } | undefined;
+  /** Tokens at the start of each sequence that moments leave out. Default 0. */
+  readonly skip?: number | undefined;
+  /** Cache with which packed layers run. Default: f32. */
+  readonly kv?: KvFormat | undefined;
+  readonly open: OpenBackend;
+  readonly threads?: number | undefined;
+  readonly host?: ThreadHost | null | undefined;
+  /** Where layers are kept when they are done. `key`: a digest of all that they depend on. */
+  readonly checkpoints?: { readonly store: CheckpointStore; readonly key: string } | undefined;
+  /** Milliseconds on a steady clock. */
+  readonly now: () => number;
+  readonly signal?: AbortSignal | undefined;
+  /** Stage `calibrate`, in tokens times layers. */
+  readonly onProgress?: OnProgress | undefined;
+}
+
+/** Where the time went, in seconds: reading embeddings and f32 layers, running these for moments, running layers for the next one's inputs, keeping what is done. */
+export type LayerTimings = Record<'read' | 'moments' | 'advance' | 'checkpoints', number>;
+
+const STATES = 'states';
+/** In front of saved states: i32, the layer that they enter. Keeps them aligned. */
+const STATES_HEADER = 16;
+const layerEntry = (layer: number): string => `layer-${layer}`;
+
+/**
+ * Calibrates layer after layer while they are packed: for each, in ascending order, `saved`, then `hessians` if nothing was saved, then `packed`. Holds the
+ * hidden states of all sequences, f32 [tokens, hidden], as they enter a layer. With checkpoints, a run that begins anew goes on with the first layer that is
+ * missing, and gives the same bytes. After an error it can't go on.
+ */
+export class LayerCalibration implements AsyncDisposable {
+  readonly timings: LayerTimings = { read: 0, moments: 0, advance: 0, checkpoints: 0 };
+  readonly #options: LayerOptions;
+  readonly #lengths: readonly number[];
+  readonly #tokens: number;
+  readonly #counts: CountOptions;
+  readonly #checkpoints: Checkpoints | null;
+  readonly #exact: LayerRunner;
+  readonly #packed: LayerRunner;
+  #states: Float32Array = new Float32Array();
+  /** The layer that the states enter; NaN while they change. */
+  #at = 0;
+  /** The layer that saved states enter, and the layer that was loaded last. */
+  #savedAt = 0;
+  #loaded = -1;
+
+  private constructor(options: LayerOptions) {
+    const { sequences, averages, skip = 0, kv = KV32, open, threads, host, checkpoints } = options;
+    const context = Math.max(...sequences.map((ids) => ids.length));
+    this.#options = options;
+    this.#lengths = sequences.map((ids) => ids.length);
+    this.#tokens = this.#lengths.reduce((sum, length) => sum + length, 0);
+    this.#counts = { skip, every: averages?.every ?? null };
+    this.#checkpoints = checkpoints ? new Checkpoints(checkpoints.store, checkpoints.key) : null;
+    this.#exact = new LayerRunner(open, { context, kv: KV32, threads, host, moments: { attention: averages !== undefined } });
+    this.#packed = new LayerRunner(open, { context, kv, threads, host });
+  }
+
+  /** Reads embeddings, or the states that an earlier run has left. */
+  static async begin(options: LayerOptions): Promise<LayerCalibration> {
+    const calibration = new LayerCalibration(options);
+    if (await calibration.#restore()) return calibration;
+    const { store, sequences, source, signal } = options;
+    calibration.#states = await calibration.#timed('read', () => embeddings(store, sequences, source.manifest.rotated ?? false, signal));
+    return calibration;
+  }
+
+  /** The bytes of a layer that an earlier run has packed, or null. */
+  async saved(layer: number): Promise<Uint8Array | null> {
+    const bytes = await this.#load(layerEntry(layer), layerRange(this.#options.packed, layer).bytes);
+    if (bytes) this.#loaded = layer;
+    return bytes;
+  }
+
+  /** Mean second moments of the inputs of a layer's linears, by name. Throws `invalid_argument` where they are not finite. */
+  async hessians(layer: number, signal = this.#options.signal): Promise<ReadonlyMap<string, LinearMoments>> {
+    this.#expect(layer);
+    const keeps = this.#options.inputs === 'exact';
+    const stack = await this.#loadExact(layer, signal);
+    stack.moments?.clear();
+    let done = layer * this.#tokens;
+    const onTokens = (tokens: number): void => {
+      done += tokens;
+      this.#options.onProgress?.({ stage: 'calibrate', loaded: done, total: this.#tokens * this.#options.packed.config.layers });
+    };
+    return this.#timed('moments', async () => {
+      await this.#run(this.#exact, keeps, { counts: (sequence) => countsOf(this.#counts, sequence), onTokens, signal });
+      return layerMoments(stack, layer, this.#lengths, this.#counts);
+    });
+  }
+
+  /** Takes over a layer that is done, and makes the next one's inputs. */
+  async packed(layer: number, bytes: Uint8Array, signal = this.#options.signal): Promise<void> {
+    const { inputs, packed } = this.#options;
+    if (this.#loaded !== layer) await this.#save(layerEntry(layer), bytes);
+    if (layer + 1 === packed.config.layers || this.#at > layer + 1) return;
+    if (this.#at <= layer) {
+      this.#expect(layer);
+      if (inputs === 'exact') await this.#loadExact(layer, signal);
+      else await this.#packed.load(layerImage(packed, layer, bytes), signal);
+      await this.#timed('advance', () => this.#run(inputs === 'exact' ? this.#exact : this.#packed, true, { signal }));
+    }
+    if (this.#savedAt < this.#at) await this.#saveStates();
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all([this.#exact.dispose(), this.#packed.dispose()]);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  #expect(layer: number): void {
+    if (this.#at !== layer) throw new RangeError(`layer ${layer} is to be calibrated, hidden states enter layer ${this.#at}`);
+  }
+
+  async #loadExact(layer: number, signal?: AbortSignal): ReturnType<LayerRunner['load']> {
+    const { source } = this.#options;
+    return this.#timed('read', async () => this.#exact.load(layerImage(source.manifest, layer, await readLayer(source, layer, signal)), signal));
+  }
+
+  /** Runs the layer that the states enter; `keeps`: they become the next one's. */
+  async #run(runner: LayerRunner, keeps: boolean, options: RunOptions): Promise<void> {
+    const next = this.#at + 1;
+    if (keeps) this.#at = NaN;
+    await runner.run(this.#states, this.#lengths, keeps ? this.#states : null, options);
+    if (keeps) this.#at = next;
+  }
+
+  /** Takes over saved states, if every layer before the one that they enter is there. */
+  async #restore(): Promise<boolean> {
+    const { packed } = this.#options;
+    let whole = 0;
+    while (whole < packed.config.layers && (await this.#load(layerEntry(whole), layerRange(packed, whole).bytes))) whole++;
+    const states = whole > 0 ? await this.#load(STATES, STATES_HEADER + this.#tokens * packed.config.hidden * 4) : null;
+    if (!states) return false;
+    const layer = new Int32Array(states.buffer, 0, 1)[0]!;
+    if (layer > whole) return false;
+    this.#states = new Float32Array(states.buffer, STATES_HEADER);
+    this.#at = this.#savedAt = layer;
+    return true;
+  }
+
+  async #saveStates(): Promise<void> {
+    if (!this.#checkpoints) return;
+    const bytes = new Uint8Array(STATES_HEADER + this.#states.byteLength);
+    new Int32Array(bytes.buffer, 0, 1)[0] = this.#at;
+    bytes.set(new Uint8Array(this.#states.buffer, this.#states.byteOffset, this.#states.byteLength), STATES_HEADER);
+    await this.#save(STATES, bytes);
+    this.#savedAt = this.#at;
+  }
+
+  #load(entry: string, bytes: number): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#timed('checkpoints', async () => this.#checkpoints?.load(entry, bytes) ?? null);
+  }
+
+  #save(entry: string, content: Uint8Array): Promise<void> {
+    return this.#timed('checkpoints', async () => this.#checkpoints?.save(entry, content));
+  }
+
+  async #timed<T>(what: keyof LayerTimings, work: () => Promise<T>): Promise<T> {
+    const start = this.#options.now();
+    try {
+      return await work();
+    } finally {
+      this.timings[what] += (this.#options.now() - start) / 1000;
+    }
+  }
+}

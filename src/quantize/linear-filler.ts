@@ -1,0 +1,156 @@
+import type { LinearMoments } from '../calibrate/layer-moments.ts';
+import type { ActivationSamples, SiteSamples } from '../calibrate/samples.ts';
+import { isGrid, type ActFormat } from '../formats/number-format.ts';
+import { packFloatPanels } from '../formats/pack.ts';
+import type { ArrayRef, Branch, Linear, Segment } from '../models/image.ts';
+import type { LinearSpec } from '../models/sites.ts';
+import type { WeightStore } from '../models/weights.ts';
+import { samplesOf, type Choices } from './choices.ts';
+import { hessianRanges } from './hessians.ts';
+import { LOW_RANK_BITS, type PlannedLinear } from './plan.ts';
+import { formatsOf, stepOf, type Recipe, type SiteFormats } from './recipe.ts';
+import { bytesOf, RowWriter, type Put } from './row-writer.ts';
+import { chunkRows, RowReader } from './rows.ts';
+import { orderKind } from './segments.ts';
+import { kvConstants } from './steps/kv-constants.ts';
+import { lowRank, type LowRank } from './steps/low-rank.ts';
+import { joinRounded, type Round, type Rounded } from './steps/round.ts';
+import { takeGrid } from './steps/source.ts';
+import { staticScales } from './steps/static-scales.ts';
+
+/** Columns of rows [rows, cols] in the order given. */
+function permuteColumns(values: Float32Array, cols: number, order: Int32Array): Float32Array {
+  const permuted = new Float32Array(values.length);
+  for (let row = 0; row < values.length; row += cols) {
+    for (let k = 0; k < cols; k++) permuted[row + k] = values[row + order[k]!]!;
+  }
+  return permuted;
+}
+
+/** Where the arrays of a linear go: the bytes of the group that holds them, which starts at `base` of the image. */
+export interface Target {
+  readonly bytes: Uint8Array;
+  readonly base: number;
+}
+
+export interface FillerOptions {
+  readonly store: WeightStore;
+  readonly recipe: Recipe;
+  readonly choices: Choices;
+  readonly samples: ActivationSamples | undefined;
+  /** Rounds rows; may share them out among threads. */
+  readonly round: Round;
+}
+
+/** Makes the arrays of linears: reads rows in the image's order, rounds them, packs them. Holds a chunk of rows, or one linear where a step needs it whole. */
+export class LinearFiller {
+  readonly #options: FillerOptions;
+  readonly #reader: RowReader;
+  /** Orders that linears' rows take over from the linear that reads them. */
+  readonly #rowOrders: ReadonlyMap<string, Int32Array>;
+
+  constructor(options: FillerOptions, specs: readonly LinearSpec[]) {
+    const { recipe, choices, store } = options;
+    this.#options = options;
+    this.#reader = new RowReader(store);
+    const folded = specs.filter((spec) => spec.folds !== null && orderKind(recipe, spec) === 'fold' && choices.orders.has(spec.name));
+    this.#rowOrders = new Map(folded.map((spec) => [spec.folds!, choices.orders.get(spec.name)!]));
+  }
+
+  /** Writes all arrays of a linear. `hessians`: of its input, before any permutation. */
+  async fill({ spec, linear, norm, kv }: PlannedLinear, target: Target, hessians: LinearMoments | null, signal?: AbortSignal): Promise<void> {
+    const { choices, store, samples, recipe } = this.#options;
+    const order = choices.orders.get(spec.name) ?? null;
+    const put: Put = (ref, bytes, at = 0) => target.bytes.set(bytes, ref.offset - target.base + at);
+    if (norm) {
+      const values = await store.tensor(spec.norm!).read(0, 1, signal);
+      put(norm, bytesOf(order ? values.map((_, i) => values[order[i]!]!) : values));
+    }
+    if (kv) put(kv, bytesOf(kvConstants(recipe, store.config, spec.layer!, (name, cols) => samplesOf(samples, recipe, { name, cols }))));
+    if (linear.permute) put(linear.permute, bytesOf(order!));
+    for (const { actScales, act, k } of linear.segments) if (actScales && act) put(actScales, bytesOf(this.#actScales(spec, act, k, order)));
+    const low = await this.#lowRank(spec, linear, order, signal);
+    if (low) this.#putLowRank(linear, low, put);
+    const writer = new RowWriter(linear, put);
+    const step = chunkRows(spec.cols);
+    for (let first = 0; first < spec.rows; first += step) {
+      signal?.throwIfAborted();
+      const last = Math.min(spec.rows, first + step);
+      writer.write(first, await this.#rounded(spec, linear, first, last, order, low, hessians, signal));
+    }
+    writer.finish();
+  }
+
+  /** f32 [last - first, cols], rows and columns in the image's order. */
+  async #values(spec: LinearSpec, first: number, last: number, order: Int32Array | null, signal?: AbortSignal): Promise<Float32Array> {
+    const values = await this.#reader.values(spec, first, last, this.#rowOrders.get(spec.name) ?? null, signal);
+    return order ? permuteColumns(values, spec.cols, order) : values;
+  }
+
+  #actScales(spec: LinearSpec, act: ActFormat, [from, to]: readonly [number, number], order: Int32Array | null): Float32Array {
+    const site: SiteSamples = samplesOf(this.#options.samples, this.#options.recipe, spec);
+    const pick = (of: Float32Array): Float32Array => Float32Array.from({ length: to - from }, (_, i) => of[order ? order[from + i]! : from + i]!);
+    return staticScales(act, pick(site.minimum), pick(site.maximum));
+  }
+
+  async #lowRank(spec: LinearSpec, linear: Linear, order: Int32Array | null, signal?: AbortSignal): Promise<LowRank | null> {
+    const step = stepOf(this.#options.recipe, 'lowRank');
+    if (!step || !linear.branches?.some(({ kind }) => kind === 'lowRank')) return null;
+    const values = await this.#values(spec, 0, spec.rows, order, signal);
+    return lowRank(values, spec.rows, spec.cols, step, linear.segments.map(({ k, weight }) => ({ from: k[0], to: k[1], weight })));
+  }
+
+  #putLowRank(linear: Linear, { up, down, rank }: LowRank, put: Put): void {
+    const branch = linear.branches!.find((b): b is Extract<Branch, { kind: 'lowRank' }> => b.kind === 'lowRank')!;
+    const pack = (values: Float32Array, rows: number, length: number, ref: ArrayRef): void => {
+      const bytes = new Uint8Array(ref.bytes);
+      packFloatPanels(values, rows, length, bytes, LOW_RANK_BITS);
+      put(ref, bytes);
+    };
+    pack(down, rank, linear.cols, branch.down);
+    pack(up, linear.rows, rank, branch.up);
+  }
+
+  /** Rows [first, last) rounded, each range of rows under its own Hessian. */
+  async #rounded(
+    spec: LinearSpec, linear: Linear, first: number, last: number, order: Int32Array | null, low: LowRank | null, hessians: LinearMoments | null, signal?: AbortSignal,
+  ): Promise<Rounded> {
+    const { recipe, round } = this.#options;
+    const formats = formatsOf(recipe, spec);
+    if (formats.rounding === 'source') return this.#taken(spec, linear.segments[0]!, first, last, signal);
+    const values = await this.#values(spec, first, last, order, signal);
+    if (low) subtract(values, low, first);
+    const segments = linear.segments.map(({ k, weight }) => ({ from: k[0], to: k[1], weight }));
+    const sparseShare = linear.branches?.some(({ kind }) => kind === 'sparse') ? stepOf(recipe, 'sparse')!.share : 0;
+    const { cols } = spec;
+    const parts: Rounded[] = [];
+    for (const range of hessianRanges(spec, hessians, order)) {
+      const [from, to] = [Math.max(first, range.rows[0]), Math.min(last, range.rows[1])];
+      if (from >= to) continue;
+      parts.push(await round({
+        rows: to - from, cols, values: values.subarray((from - first) * cols, (to - first) * cols), segments, sparseShare, hessian: range.hessian,
+        rounding: roundingOf(formats), clip: formats.clip,
+      }));
+    }
+    return joinRounded(parts);
+  }
+
+  async #taken(spec: LinearSpec, { weight }: Segment, first: number, last: number, signal?: AbortSignal): Promise<Rounded> {
+    if (!isGrid(weight)) throw new TypeError(`${spec.name} has no grid`);
+    return { segments: [takeGrid(await this.#reader.grid(spec, first, last, signal), last - first, spec.cols, weight)], sparse: null };
+  }
+}
+
+/** Rounding that is not taking a grid over. */
+const roundingOf = ({ rounding }: SiteFormats): Exclude<SiteFormats['rounding'], 'source'> => (rounding === 'source' ? 'nearest' : rounding);
+
+/** values -= up * down for rows from `first` on. */
+function subtract(values: Float32Array, { up, down, rank }: LowRank, first: number): void {
+  const cols = down.length / rank;
+  for (let row = 0; row * cols < values.length; row++) {
+    for (let r = 0; r < rank; r++) {
+      const factor = up[(first + row) * rank + r]!;
+      for (let k = 0; k < cols; k++) values[row * cols + k]! -= factor * down[r * cols + k]!;
+    }
+  }
+}

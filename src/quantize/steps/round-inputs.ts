@@ -1,0 +1,50 @@
+import { roundHalfEven } from '../../core/numeric.ts';
+import { blockLength, type ActFormat } from '../../formats/number-format.ts';
+
+/** Codes of a format: asymmetric ones of 4 bits use all 16. */
+export function codeRange({ bits, zero }: Pick<ActFormat, 'bits' | 'zero'>): readonly [least: number, most: number] {
+  const most = (1 << (bits - 1)) - 1;
+  return [zero && bits === 4 ? -most - 1 : -most, most];
+}
+
+/** Scale and centre of a format's grid over values from `low` to `high`. */
+export function gridOf(act: Pick<ActFormat, 'bits' | 'zero' | 'clip'>, low: number, high: number): readonly [scale: number, centre: number] {
+  const [least, most] = codeRange(act);
+  if (act.zero === undefined) return [(Math.max(-low, high, 0) * act.clip) / most, 0];
+  const scale = ((high - low) * act.clip) / (most - least);
+  return high > low ? [scale, (low + high) / 2 - (scale * (most + least)) / 2] : [0, low];
+}
+
+/**
+ * Inputs as they are after quantising and back, in f64 arithmetic: what steps that search measure with. The kernels' own f32 arithmetic differs from it in
+ * last bits. values: f32 [tokens, cols]; static ranges are those of the given values.
+ */
+export function roundInputs(values: Float32Array, cols: number, act: ActFormat): Float32Array {
+  const rounded = values.slice();
+  const block = blockLength(act.block, cols);
+  const [least, most] = codeRange(act);
+  const stays = (x: number): boolean => act.outliers !== undefined && Math.abs(x) >= act.outliers;
+  const tokens = values.length / cols;
+  const together = act.range === 'static' ? tokens : 1;
+  for (let token = 0; token < tokens; token += together) {
+    for (let from = 0; from < cols; from += block) {
+      const to = Math.min(cols, from + block);
+      const visit = (each: (x: number, at: number) => void): void => {
+        for (let row = token * cols; row < (token + together) * cols; row += cols) {
+          for (let at = row + from; at < row + to; at++) if (!stays(values[at]!)) each(values[at]!, at);
+        }
+      };
+      let [low, high] = [Infinity, -Infinity];
+      visit((x) => {
+        low = Math.min(low, x);
+        high = Math.max(high, x);
+      });
+      const [scale, centre] = gridOf(act, low, high);
+      visit((x, at) => {
+        const code = scale > 0 ? Math.max(least, Math.min(most, roundHalfEven((x - centre) / scale))) : 0;
+        rounded[at] = scale * code + centre;
+      });
+    }
+  }
+  return rounded;
+}

@@ -1,0 +1,145 @@
+import type { OpenBackend } from '../backends/backend.ts';
+import { TetradError } from '../core/errors.ts';
+import { PAGE } from '../formats/descriptor.ts';
+import { padded } from '../formats/layout.ts';
+import type { KvFormat } from '../formats/number-format.ts';
+import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
+import { fill } from './fill.ts';
+import { Forward, type Tap } from './forward.ts';
+import { checkKv } from './kv-check.ts';
+import type { MomentOptions } from './moment-layout.ts';
+import { openPlan, type OpenOptions, type Opened } from './open-plan.ts';
+import { Solo } from './team.ts';
+
+export type { OpenBackend } from '../backends/backend.ts';
+
+export interface StackOptions extends OpenOptions {
+  /** Most tokens of a sequence. */
+  readonly context: number;
+  readonly kv: KvFormat;
+  /** Threads that work together, the caller's included; default 1. More need `host`, and a backend over shared memory. */
+  readonly threads?: number | undefined;
+  /** Which second moments can be summed up; default: none. */
+  readonly moments?: MomentOptions | undefined;
+}
+
+/** Which tokens of a sequence the second moments count. */
+export interface Counts {
+  /** Tokens before this position do not count. */
+  readonly from: number;
+  /** Whether what the queries of a page of 64 tokens average counts; default: none does. */
+  readonly attention?: (page: number) => boolean;
+}
+
+/** Consecutive layers without what stands before and after them: hidden states go in, sequence by sequence, and come out. Not for layers of other shapes. */
+export class LayerStack implements AsyncDisposable {
+  readonly manifest: Manifest;
+  readonly context: number;
+  readonly #opened: Opened;
+  readonly #forward: Forward;
+  /** Tokens of the sequence so far. */
+  #position = 0;
+  readonly #command = { count: 0, sequences: 1, rows: 0 };
+  #disposed = false;
+
+  constructor(manifest: Manifest, opened: Opened, { context, kv }: Pick<StackOptions, 'context' | 'kv'>) {
+    const { backend, layout, workers } = opened;
+    this.manifest = manifest;
+    this.context = context;
+    this.#opened = opened;
+    this.#forward = new Forward(manifest, backend, layout, { context, kv, sequences: 1 }, workers?.team ?? new Solo());
+    this.#forward.prepare();
+  }
+
+  /** Observes inputs while it is set. */
+  set tap(tap: Tap | null) {
+    this.#forward.tap = tap;
+  }
+
+  /** Second moments of the tokens that counted since they were last cleared; null: there is no memory for them. */
+  get moments(): Pick<NonNullable<Forward['moments']>, 'clear' | 'inputs' | 'averages'> | null {
+    return this.#forward.moments;
+  }
+
+  /** Begins another sequence. */
+  reset(): void {
+    this.#forward.caches[0]!.truncate(0);
+    this.#position = 0;
+  }
+
+  /** Whether `refill` takes an image: it has the same arrays in the same places. */
+  fits({ config, linears, vectors, bytes }: Manifest): boolean {
+    const own = this.manifest;
+    return JSON.stringify({ config, linears, vectors, bytes }) === JSON.stringify({ config: own.config, linears: own.linears, vectors: own.vectors, bytes: own.bytes });
+  }
+
+  /** Puts other weights of the same layout into the place of those that are there; begins another sequence. */
+  async refill(image: ModelImage, options: CopyOptions = {}): Promise<void> {
+    if (!this.fits(image.manifest)) throw new TetradError('invalid_argument', 'Cannot put other layers into the place of these: their layout differs, needed is the same');
+    const { layout, backend } = this.#opened;
+    await fill(image, backend.memory.u8.subarray(layout.image, layout.image + image.manifest.bytes), options);
+    this.#forward.prepare();
+    this.reset();
+  }
+
+  /**
+   * Runs the next tokens of the sequence: rows f32 [tokens, hidden]. Returns what the last layer leaves, in `out`, which may be `rows`. `counts`: what
+   * second moments are to sum up, the same for all calls of a sequence.
+   */
+  run(rows: Float32Array, out: Float32Array = new Float32Array(rows.length), counts: Counts | null = null): Float32Array {
+    const { hidden } = this.manifest.config;
+    const tokens = rows.length / hidden;
+    if (this.#disposed) throw new TetradError('disposed', 'Cannot run layers: they have been disposed of');
+    if (!Number.isInteger(tokens) || out.length !== rows.length) {
+      throw new TetradError('invalid_argument', `Cannot run layers on ${rows.length} values into ${out.length}: needed are as many, in rows of ${hidden}`);
+    }
+    if (this.#position + tokens > this.context) {
+      throw new TetradError('context_overflow', `Cannot run ${tokens} tokens: position ${this.#position} leaves room for ${this.context - this.#position}`);
+    }
+    for (let done = 0; done < tokens; ) {
+      const count = Math.min(tokens - done, PAGE - (this.#position % PAGE));
+      const block = [done * hidden, (done + count) * hidden] as const;
+      this.#block(rows.subarray(...block), out.subarray(...block), count, counts);
+      done += count;
+    }
+    return out;
+  }
+
+  /** Up to a page of tokens, which crosses none. */
+  #block(rows: Float32Array, out: Float32Array, count: number, counts: Counts | null): void {
+    const { layout, backend, workers } = this.#opened;
+    const { hidden } = this.manifest.config;
+    const { f32, i32 } = backend.memory;
+    const stride = padded(hidden);
+    const x = layout.x >>> 2;
+    const position = this.#position;
+    const page = Math.floor(position / PAGE);
+    for (let t = 0; t < count; t++) f32.set(rows.subarray(t * hidden, (t + 1) * hidden), x + t * stride);
+    i32[layout.batch >>> 2] = 0;
+    i32[(layout.batch >>> 2) + 1] = position;
+    this.#forward.caches[0]!.begin(page);
+    this.#forward.moments?.begin(counts && { from: Math.max(0, counts.from - position), attention: counts.attention?.(page) ?? false });
+    this.#command.count = count;
+    if (workers) workers.lead(this.#forward, this.#command);
+    else this.#forward.run(this.#command);
+    for (let t = 0; t < count; t++) out.set(f32.subarray(x + t * stride, x + t * stride + hidden), t * hidden);
+    this.#position += count;
+  }
+
+  /** Ends the threads; later calls fail with `disposed`. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.#opened.workers?.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+/** Lays out memory for an image of layers only, streams it in and binds the kernels. */
+export async function createLayerStack(image: ModelImage, open: OpenBackend, options: StackOptions): Promise<LayerStack> {
+  const { context, kv, threads, moments } = options;
+  checkKv(image.manifest, kv);
+  return openPlan(image, open, { context, kv, threads, moments, logitRows: 0, sequences: 1 }, options, (opened) => new LayerStack(image.manifest, opened, options));
+}

@@ -1,0 +1,49 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { TetradError, type ErrorCode } from '../../core/errors.ts';
+import { PANEL } from '../../formats/descriptor.ts';
+import { joinRounded, type RoundJob, type Rounded } from '../../quantize/steps/round.ts';
+
+/** Worker threads that round rows. They end with the process, or by `close`. */
+export interface RoundPool {
+  round(job: RoundJob): Promise<Rounded>;
+  close(): Promise<void>;
+}
+
+type Answer = { readonly rounded: Rounded } | { readonly code: ErrorCode | null; readonly message: string };
+
+const entry = new URL(import.meta.url.endsWith('.ts') ? './round-worker.ts' : './round-worker.js', import.meta.url);
+
+/** Rows of a job that each of `count` threads rounds, whole panels. */
+function shared({ rows, cols, values, ...rest }: RoundJob, count: number): RoundJob[] {
+  const step = Math.ceil(Math.ceil(rows / PANEL) / count) * PANEL;
+  return Array.from({ length: Math.ceil(rows / step) }, (_, i) => {
+    const [from, to] = [i * step, Math.min(rows, (i + 1) * step)];
+    return { ...rest, rows: to - from, cols, values: values.slice(from * cols, to * cols) };
+  });
+}
+
+async function ask(worker: Worker, job: RoundJob): Promise<Rounded> {
+  worker.postMessage(job, [job.values.buffer as ArrayBuffer]);
+  const [answer] = (await Promise.race([
+    once(worker, 'message'),
+    once(worker, 'exit').then(([code]) => [{ code: 'worker_failed', message: `Cannot round weights: a thread ended with code ${String(code)}` }]),
+  ])) as [Answer];
+  if ('rounded' in answer) return answer.rounded;
+  throw answer.code ? new TetradError(answer.code, answer.message) : new Error(answer.message);
+}
+
+/** Starts the threads at the first job. The result does not depend on their number. */
+export function roundPool(threads: number): RoundPool {
+  let workers: Worker[] | null = null;
+  return {
+    async round(job) {
+      const pool = (workers ??= Array.from({ length: threads }, () => new Worker(entry, { execArgv: [] })));
+      return joinRounded(await Promise.all(shared(job, threads).map((part, i) => ask(pool[i]!, part))));
+    },
+    async close() {
+      await Promise.all((workers ?? []).map((worker) => worker.terminate()));
+      workers = null;
+    },
+  };
+}
