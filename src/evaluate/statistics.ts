@@ -10,7 +10,7 @@ export function errorOfMean(values: ArrayLike<number>): number {
   if (count < 2) return 0;
   const centre = mean(values);
   let squares = 0;
-  for (let i = 0; i < count; i++) squares += (values[i]! - centre) ** 2;
+  for (let i = 0; i < count; i++) squares += (values[i]! - centre) * (values[i]! - centre);
   return Math.sqrt(squares / (count - 1) / count);
 }
 

@@ -87,6 +87,13 @@ describe('tetrad eval --text', () => {
     expect(top.text.divergence.meanKl).toBeLessThanOrEqual(all.text.divergence.meanKl);
   });
 
+  it('refuses to write a base where there is no folder, and to read one that is cut off', async () => {
+    const { code, err } = await cli(['eval', ...text(), '--save-base', at('none/base')]);
+    expect([code, err]).toEqual([1, expect.stringContaining('base.partial: the system says ENOENT')]);
+    writeFileSync(at('short'), readFileSync(at('base')).subarray(0, -1));
+    expect((await cli(['eval', ...text(), '--base-file', at('short')])).err).toMatch(/Cannot use .*short as a base: it has \d+ bytes, needed are \d+/);
+  });
+
   it.each([
     ['another text', ['-f', 'other.txt'], /token ids are not those that .*other.txt begins with/],
     ['another context', ['-f', 'text.txt', '-c', '16'], /windows have 8 tokens, asked for are 16/],

@@ -75,7 +75,8 @@ function add(energy: Energy, found: Float32Array, expected: Float32Array, from: 
   for (let t = 0; t < tokens; t++) {
     for (let i = t * stride; i < t * stride + cols; i++) {
       const output = expected[i]! - (from ? from[i]! : 0);
-      energy.error += (found[i]! - expected[i]!) ** 2;
+      const error = found[i]! - expected[i]!;
+      energy.error += error * error;
       energy.total += output * output;
     }
   }
