@@ -1,61 +1,65 @@
-import { PANEL } from '../../src/formats/descriptor';
+import { PAGE, PANEL } from '../../src/formats/descriptor';
+import { multiplyPanel } from '../lib/panel_f32';
 
 /*
- * gram[i][j] += sum over t, ascending, of x[t][i] * x[t][j], j from the first row of i's panel on (src/backends/reference/gram.ts). 4 rows by 8 columns stay
- * in registers while all tokens pass; what is left over at the right and below goes cell by cell.
+ * gram[i][j] += sum over t, ascending, of x[t][i] * x[t][j], j from the first row of i's panel on, PAGE tokens at a time (src/backends/reference/gram.ts): the
+ * product of two panels of channels, for which both are copied to where they lie close together, one of them transposed. Scratch:
+ *
+ *   columns  f32 [tokens][16]
+ *   tile     f32 [16][16], for a last panel that is narrower than 16
+ *   rows     f32 [16][tokens]
  */
 
-@inline function step(acc: v128, x: usize, y: v128): v128 { return f32x4.add(acc, f32x4.mul(v128.load32_splat(x), y)); }
-
-@inline function finish(out: usize, a: v128, b: v128): void {
-  v128.store(out, f32x4.add(v128.load(out), a));
-  v128.store(out, f32x4.add(v128.load(out, 16), b), 16);
-}
-
-function tile(p: usize, q: usize, xs: usize, end: usize, out: usize, row: usize): void {
-  const none = f32x4.splat(0);
-  let a0 = none, a1 = none, a2 = none, a3 = none, b0 = none, b1 = none, b2 = none, b3 = none;
-  for (; p < end; p += xs, q += xs) {
-    const u = v128.load(q), v = v128.load(q, 16);
-    a0 = step(a0, p, u); a1 = step(a1, p + 4, u); a2 = step(a2, p + 8, u); a3 = step(a3, p + 12, u);
-    b0 = step(b0, p, v); b1 = step(b1, p + 4, v); b2 = step(b2, p + 8, v); b3 = step(b3, p + 12, v);
+/** `bytes` of channels from `x` on of every token, zero up to 16 channels. */
+function copyColumns(x: usize, xs: usize, bytes: usize, to: usize, end: usize): void {
+  if (bytes < 64) {
+    memory.fill(to, 0, end - to);
+    for (; to < end; to += 64, x += xs) memory.copy(to, x, bytes);
+    return;
   }
-  finish(out, a0, b0); finish(out + row, a1, b1); finish(out + 2 * row, a2, b2); finish(out + 3 * row, a3, b3);
-}
-
-function cell(p: usize, q: usize, xs: usize, end: usize, out: usize): void {
-  let acc: f32 = 0;
-  for (; p < end; p += xs, q += xs) acc += load<f32>(p) * load<f32>(q);
-  store<f32>(out, load<f32>(out) + acc);
-}
-
-function gramPanel(x: usize, xs: usize, tokens: i32, length: i32, gram: usize, panel: i32): void {
-  const row = <usize>length << 2, rows = <usize>xs * <usize>tokens, first = panel * PANEL, last = min(length, first + PANEL);
-  let j = first;
-  for (; j + 8 <= length; j += 8) {
-    const q = x + (<usize>j << 2);
-    let i = first;
-    for (; i + 4 <= last; i += 4) {
-      const p = x + (<usize>i << 2);
-      tile(p, q, xs, p + rows, gram + <usize>i * row + (<usize>j << 2), row);
-    }
-    for (; i < last; i++) {
-      const p = x + (<usize>i << 2);
-      for (let c: usize = 0; c < 32; c += 4) cell(p, q + c, xs, p + rows, gram + <usize>i * row + (<usize>j << 2) + c);
-    }
+  for (; to < end; to += 64, x += xs) {
+    v128.store(to, v128.load(x)); v128.store(to, v128.load(x, 16), 16); v128.store(to, v128.load(x, 32), 32); v128.store(to, v128.load(x, 48), 48);
   }
-  for (; j < length; j++) {
-    for (let i = first; i < last; i++) {
-      const p = x + (<usize>i << 2);
-      cell(p, x + (<usize>j << 2), xs, p + rows, gram + <usize>i * row + (<usize>j << 2));
+}
+
+/** Columns f32 [tokens][16] to rows f32 [16][tokens]. */
+function transpose(from: usize, end: usize, to: usize, row: usize): void {
+  for (; from < end; from += 64, to += 4) {
+    for (let c: usize = 0, at = to; c < 64; c += 4, at += row) store<f32>(at, load<f32>(from + c));
+  }
+}
+
+/** Adds the first `bytes` of the rows of the tile. */
+function addTile(tile: usize, bytes: usize, out: usize, row: usize, rows: i32): void {
+  for (let i = 0; i < rows; i++, tile += 64, out += row) {
+    for (let c: usize = 0; c < bytes; c += 4) store<f32>(out + c, load<f32>(out + c) + load<f32>(tile + c));
+  }
+}
+
+function gramPanel(x: usize, xs: usize, tokens: i32, length: i32, gram: usize, panel: i32, scratch: usize): void {
+  const side = <usize>tokens << 2, row = <usize>length << 2, first = panel * PANEL, rows = min(PANEL, length - first);
+  const columns = scratch, end = columns + (side << 4), tile = end, turned = tile + 1024;
+  let out = gram + <usize>first * row;
+  for (let j = first; j < length; j += PANEL) {
+    const from = <usize>j << 2, bytes = min(64, row - from);
+    copyColumns(x + from, xs, bytes, columns, end);
+    if (j == first) transpose(columns, end, turned, side);
+    if (bytes == 64) {
+      multiplyPanel(columns, side, turned, side, out + from, row, rows, 1);
+    } else {
+      multiplyPanel(columns, side, turned, side, tile, 64, rows, 0);
+      addTile(tile, bytes, out + from, row, rows);
     }
   }
 }
 
-export function gram_f32_simd128(x: usize, xStride: i32, tokens: i32, length: i32, gram: usize, firstUnit: i32, lastUnit: i32): void {
+export function gram_f32_simd128(x: usize, xStride: i32, tokens: i32, length: i32, gram: usize, firstUnit: i32, lastUnit: i32, scratch: usize): void {
   const panels = (length + PANEL - 1) / PANEL, xs = <usize>xStride << 2;
-  for (let unit = firstUnit; unit < lastUnit; unit++) {
-    gramPanel(x, xs, tokens, length, gram, unit);
-    if (panels - 1 - unit != unit) gramPanel(x, xs, tokens, length, gram, panels - 1 - unit);
+  for (; tokens > 0; tokens -= PAGE, x += xs * PAGE) {
+    const count = min(tokens, PAGE);
+    for (let unit = firstUnit; unit < lastUnit; unit++) {
+      gramPanel(x, xs, count, length, gram, unit, scratch);
+      if (panels - 1 - unit != unit) gramPanel(x, xs, count, length, gram, panels - 1 - unit, scratch);
+    }
   }
 }

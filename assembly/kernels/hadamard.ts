@@ -13,6 +13,18 @@ function inside(row: usize, end: usize, run: i32): void {
   }
 }
 
+/** Butterflies of `near` bytes, a multiple of 16, then of twice that. */
+function between4(row: usize, end: usize, near: usize): void {
+  for (const far = 2 * near; row < end; row += far + near) {
+    for (const half = row + near; row < half; row += 16) {
+      const a = v128.load(row), b = v128.load(row + near), c = v128.load(row + far), d = v128.load(row + near + far);
+      const p = f32x4.add(a, b), q = f32x4.add(c, d), r = f32x4.sub(a, b), s = f32x4.sub(c, d);
+      v128.store(row, f32x4.add(p, q)); v128.store(row + near, f32x4.add(r, s));
+      v128.store(row + far, f32x4.sub(p, q)); v128.store(row + near + far, f32x4.sub(r, s));
+    }
+  }
+}
+
 /** Butterflies of `distance` bytes, a multiple of 16. */
 function between(row: usize, end: usize, distance: usize): void {
   for (; row < end; row += distance) {
@@ -66,7 +78,9 @@ export function hadamard_f32_simd128(x: usize, xStride: i32, tokens: i32, length
   for (let t = 0; t < tokens; t++, x += <usize>xStride << 2) {
     const end = x + bytes;
     if (run > 1) inside(x, end, run);
-    for (let distance: usize = 16; distance < <usize>run << 2; distance <<= 1) between(x, end, distance);
+    let distance: usize = 16;
+    for (; distance << 1 < <usize>run << 2; distance <<= 2) between4(x, end, distance);
+    if (distance < <usize>run << 2) between(x, end, distance);
     if (order == 1) scale(x, end, matrix);
     else if (run >= 4) across(x, order, <usize>run << 2, matrix, scratch);
     else acrossShort(x, order, <usize>run, matrix, scratch);

@@ -1,7 +1,7 @@
 // IEEE half precision, bit for bit as `f16ToF32` and `f32ToF16` in src/core/numeric.ts.
 
 /** 2^112: moves a half's exponent, shifted into f32 position, to the f32 bias. Subnormals come out exact. */
-const REBIAS: f32 = 5.192296858534828e33;
+export const REBIAS: f32 = 5.192296858534828e33;
 
 /** A half to f32; infinities and NaN become large finite numbers. */
 @inline export function f16ToF32(half: u32): f32 {
@@ -15,9 +15,16 @@ const REBIAS: f32 = 5.192296858534828e33;
   return v128.or(f32x4.mul(i32x4.shl(magnitude, 13), f32x4.splat(REBIAS)), sign);
 }
 
-/** Four consecutive halves in memory, as f32. */
+/** Bits of a sign-extended half that remain once it is shifted by 13. */
+export const SIGN_AND_MAGNITUDE: i32 = 0x8fffe000;
+
+/** Four consecutive halves in memory, as f32: sign-extended, a half has its sign in place when its exponent is. The constants are arguments for loops to keep. */
+@inline export function halvesToF32(address: usize, signAndMagnitude: v128, rebias: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(address), 13), signAndMagnitude), rebias);
+}
+
 @inline export function loadF16x4(address: usize): v128 {
-  return f16x4ToF32(v128.load_ext<u16>(address));
+  return halvesToF32(address, i32x4.splat(SIGN_AND_MAGNITUDE), f32x4.splat(REBIAS));
 }
 
 /** f32 to halves in the low 16 bits of i32 lanes: ties to even, saturates at 65504, NaN gives 0. */

@@ -63,10 +63,11 @@ export interface Kernels {
    */
   hadamard(x: number, xStride: number, tokens: number, length: number, order: number, matrix: number, scratch: number): void;
   /**
-   * gram[i, j] += sum over t, from 0 and ascending, of x[t, i] * x[t, j], f32 [length, length], for j from the first row of i's panel on, for units
-   * [firstUnit, lastUnit) of ceil(panels / 2): unit u holds rows of panels u and panels - 1 - u, 16 rows each.
+   * gram[i, j] += sum over t of x[t, i] * x[t, j], f32 [length, length], for j from the first row of i's panel on, for units [firstUnit, lastUnit) of
+   * ceil(panels / 2): unit u holds rows of panels u and panels - 1 - u, 16 rows each. PAGE tokens are summed from 0, ascending, and the sums are added in
+   * ascending order. `scratch`: GRAM_SCRATCH bytes.
    */
-  gram(x: number, xStride: number, tokens: number, length: number, gram: number, firstUnit: number, lastUnit: number): void;
+  gram(x: number, xStride: number, tokens: number, length: number, gram: number, firstUnit: number, lastUnit: number, scratch: number): void;
 
   /*
    * Producers: values[t, i] = f(x[t, index[i]]) for i < length (index 0: identity), zero up to the next multiple of 16, then, where count > 0,
@@ -158,6 +159,9 @@ export function gemmScratchBytes(channels: number, segments: number): number {
 
 /** Bytes of `gemmFloat`'s scratch: scales and offsets of 16 rows, then a panel of up to FLOAT_CHUNK channels as f32. */
 export const floatScratchBytes = (channels: number): number => 128 + Math.min(FLOAT_CHUNK, Math.ceil(channels / 16) * 16) * PANEL * 4;
+
+/** Bytes of `gram`'s scratch: two panels of channels, f32 [PAGE][16], and a tile of 16 by 16. Fits in `gemm`'s. */
+export const GRAM_SCRATCH = (2 * PAGE + PANEL) * PANEL * 4;
 
 /**
  * Bytes of the scratch of attention over pages, in blocks of up to 3 queries: constants and states; queries, results and scores f32 [4, n], with n a head,

@@ -11,7 +11,10 @@ function isPrime(n: number): boolean {
   return n > 1;
 }
 
-/** The Jacobsthal matrix of a prime q: 1 where i - j is a square modulo q, -1 where it is none, 0 on the diagonal; bordered by a row of ones and a column of `sign`. */
+/**
+ * The Jacobsthal matrix of a prime q: 1 where i - j is a square modulo q, -1 where it is none, 0 on the diagonal; bordered by a row of ones and a column of
+ * `sign`.
+ */
 function bordered(q: number, sign: 1 | -1): Int8Array {
   const squares = new Set(Array.from({ length: q - 1 }, (_, i) => ((i + 1) * (i + 1)) % q));
   const size = q + 1;

@@ -1,12 +1,6 @@
+import type { LinearMoments } from '../calibrate/layer-moments.ts';
 import { PANEL } from '../formats/descriptor.ts';
 import type { LinearSpec } from '../models/sites.ts';
-
-/** Second moments of a linear's input, f32 [cols, cols], channels as the producer emits them. */
-export interface SiteHessians {
-  readonly input: Float32Array;
-  /** Of values alone, where they were taken after the attention average: one matrix for the rows of each KV head, which are the last ones. */
-  readonly values: { readonly headDim: number; readonly matrices: readonly Float32Array[] } | null;
-}
 
 /** Rows of a linear that share a Hessian, in the order of the (permuted) channels. */
 export interface HessianRange {
@@ -24,8 +18,8 @@ function permuted(matrix: Float32Array, order: Int32Array | null): Float32Array 
   return out;
 }
 
-/** Ranges that cover all rows. Heads that are no whole panels share the input's Hessian. */
-export function hessianRanges({ rows }: LinearSpec, hessians: SiteHessians | null, order: Int32Array | null): HessianRange[] {
+/** Ranges that cover all rows; values, the last ones, have a Hessian for each KV head where moments were taken after the attention average. Heads that are no whole panels share the input's Hessian. */
+export function hessianRanges({ rows }: LinearSpec, hessians: LinearMoments | null, order: Int32Array | null): HessianRange[] {
   if (!hessians) return [{ rows: [0, rows], hessian: null }];
   const input = permuted(hessians.input, order);
   const { values } = hessians;

@@ -1,3 +1,4 @@
+import type { LinearMoments } from '../calibrate/layer-moments.ts';
 import type { ActivationSamples, SiteSamples } from '../calibrate/samples.ts';
 import { isGrid, type ActFormat } from '../formats/number-format.ts';
 import { packFloatPanels } from '../formats/pack.ts';
@@ -5,7 +6,7 @@ import type { ArrayRef, Branch, Linear, Segment } from '../models/image.ts';
 import type { LinearSpec } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
 import { samplesOf, type Choices } from './choices.ts';
-import { hessianRanges, type SiteHessians } from './hessians.ts';
+import { hessianRanges } from './hessians.ts';
 import { LOW_RANK_BITS, type PlannedLinear } from './plan.ts';
 import { formatsOf, stepOf, type Recipe, type SiteFormats } from './recipe.ts';
 import { bytesOf, RowWriter, type Put } from './row-writer.ts';
@@ -57,7 +58,7 @@ export class LinearFiller {
   }
 
   /** Writes all arrays of a linear. `hessians`: of its input, before any permutation. */
-  async fill({ spec, linear, norm, kv }: PlannedLinear, target: Target, hessians: SiteHessians | null, signal?: AbortSignal): Promise<void> {
+  async fill({ spec, linear, norm, kv }: PlannedLinear, target: Target, hessians: LinearMoments | null, signal?: AbortSignal): Promise<void> {
     const { choices, store, samples, recipe } = this.#options;
     const order = choices.orders.get(spec.name) ?? null;
     const put: Put = (ref, bytes, at = 0) => target.bytes.set(bytes, ref.offset - target.base + at);
@@ -112,7 +113,7 @@ export class LinearFiller {
 
   /** Rows [first, last) rounded, each range of rows under its own Hessian. */
   async #rounded(
-    spec: LinearSpec, linear: Linear, first: number, last: number, order: Int32Array | null, low: LowRank | null, hessians: SiteHessians | null, signal?: AbortSignal,
+    spec: LinearSpec, linear: Linear, first: number, last: number, order: Int32Array | null, low: LowRank | null, hessians: LinearMoments | null, signal?: AbortSignal,
   ): Promise<Rounded> {
     const { recipe, round } = this.#options;
     const formats = formatsOf(recipe, spec);

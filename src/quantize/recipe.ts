@@ -61,6 +61,12 @@ export const some = (recipe: Recipe, holds: (formats: SiteFormats, site: Site) =
 export const needsHessians = (recipe: Recipe): boolean =>
   some(recipe, ({ rounding, clip, weight }, site) => site !== 'output' && weight.bits !== 32 && (typeof rounding === 'object' || clip.by === 'output'));
 
+/** What a recipe's rounding asks of Hessians: the states that they are taken from, and whether values' are taken after the attention average. */
+export function hessianNeeds(recipe: Recipe): { readonly inputs: 'exact' | 'quantised'; readonly attention: boolean } {
+  const asks = (holds: (rounding: Exclude<Rounding, string>) => boolean): boolean => some(recipe, ({ rounding }) => typeof rounding === 'object' && holds(rounding));
+  return { inputs: asks(({ inputs }) => inputs === 'quantised') ? 'quantised' : 'exact', attention: asks(({ attention }) => attention) };
+}
+
 /** Whether a recipe needs plain statistics of activations, and therefore a run of the f32 model. */
 export const needsSamples = (recipe: Recipe): boolean =>
   recipe.transforms.some(({ kind }) => kind !== 'rotate') || stepOf(recipe, 'blocks') !== null || stepOf(recipe, 'columns') !== null

@@ -1,12 +1,13 @@
 import { TetradError } from '../core/errors.ts';
+import { PANEL } from '../formats/descriptor.ts';
 import type { LinearSpec } from '../models/sites.ts';
 import type { SourceGrid, WeightStore, WeightTensor } from '../models/weights.ts';
 
 /** Weights that are read and held at once: 16 MiB of f32. Linears up to this size are read once for all of their arrays. */
 const CHUNK = 4 * 1024 * 1024;
 
-/** Rows of a linear that make up a chunk. */
-export const chunkRows = (cols: number): number => Math.max(1, Math.floor(CHUNK / cols));
+/** Rows of a linear that make up a chunk: whole panels. */
+export const chunkRows = (cols: number): number => Math.max(1, Math.floor(CHUNK / cols / PANEL)) * PANEL;
 
 /** Rows of a tensor in the order of `indices`; one read where they lie close together, else row by row. */
 async function readPicked(tensor: WeightTensor, indices: Int32Array, signal?: AbortSignal): Promise<Float32Array> {

@@ -96,7 +96,7 @@ export class Moments {
     const rows = values.address + from * values.stride * 4;
     const team = this.#team;
     for (let more = team.deal(unitsOf(cols)); more; more = team.claim()) {
-      this.#backend.kernels.gram(rows, values.stride, tokens - from, cols, sum, team.from, team.to);
+      this.#backend.kernels.gram(rows, values.stride, tokens - from, cols, sum, team.from, team.to, this.#layout.gemmScratch);
       team.beat();
     }
     team.barrier();
@@ -183,7 +183,8 @@ export class Moments {
       for (let unit = team.from; unit < team.to; unit++) {
         const head = Math.floor(unit / units);
         const rows = averages + (head * PAGE + from) * group * hidden * 4;
-        kernels.gram(rows, hidden, (tokens - from) * group, hidden, sums[layer]! + head * hidden * hidden * 4, unit % units, (unit % units) + 1);
+        const sum = sums[layer]! + head * hidden * hidden * 4;
+        kernels.gram(rows, hidden, (tokens - from) * group, hidden, sum, unit % units, (unit % units) + 1, this.#layout.gemmScratch);
         team.beat();
       }
     }

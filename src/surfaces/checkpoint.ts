@@ -1,21 +1,22 @@
 import type { OpenBackend } from '../backends/backend.ts';
 import { collectSamples } from '../calibrate/collect.ts';
+import { LayerCalibration, type LayerOptions } from '../calibrate/layers.ts';
 import type { ActivationSamples } from '../calibrate/samples.ts';
-import { sequencesOf } from '../calibrate/sequences.ts';
+import { checkText, sequencesOf } from '../calibrate/sequences.ts';
 import { dequantise } from '../formats/dequantise.ts';
 import { KV32, type KvBits } from '../formats/number-format.ts';
-import type { CopyOptions, ModelImage } from '../models/image.ts';
+import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
 import type { LinearSpec } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
 import { choose } from '../quantize/choices.ts';
 import { withOverrides } from '../quantize/overrides.ts';
 import { parseRecipe } from '../quantize/parse.ts';
-import { formatsOf, isIntegerAct, isNamedGrid, needsCalibration, needsSamples, stepOf, type Recipe } from '../quantize/recipe.ts';
+import { formatsOf, hessianNeeds, isIntegerAct, isNamedGrid, needsCalibration, needsSamples, stepOf, type Recipe } from '../quantize/recipe.ts';
 import { recipe as namedRecipe } from '../quantize/registry.ts';
 import { quantize } from '../quantize/run.ts';
 import { nearest } from '../quantize/steps/nearest.ts';
 import { roundInputs } from '../quantize/steps/round-inputs.ts';
-import type { Round } from '../quantize/steps/round.ts';
+import { roundRows, type Round } from '../quantize/steps/round.ts';
 import type { SiteRounding } from '../quantize/steps/smooth-search.ts';
 import { rotateStore, smoothStore } from '../quantize/transforms.ts';
 import { createDecoder } from '../runtime/decoder.ts';
@@ -39,20 +40,30 @@ export interface RecipeOptions extends CopyOptions {
   readonly seed?: number | undefined;
 }
 
-/** What a platform lends to calibration. */
+/** Where the time of quantising went, in seconds by step. */
+export type Timings = Readonly<Record<string, number>>;
+
+/** What a platform lends to quantising. */
 export interface Workshop {
+  /** Kernels for `threads` threads. */
   readonly open: OpenBackend;
-  readonly threads?: number | undefined;
-  readonly host?: ThreadHost | null | undefined;
+  readonly threads: number;
+  readonly host: ThreadHost | null;
+  readonly now: () => number;
+  /** The library's own text to calibrate with. */
+  readonly defaultText: () => Promise<string>;
   /** Rounds rows; default: on this thread. */
   readonly round?: Round | undefined;
+  /** Where an interrupted run finds what it had done, for a recipe and its calibration. Default: nowhere. */
+  readonly checkpoints?: ((about: object) => Promise<LayerOptions['checkpoints']>) | undefined;
+  /** Hears the timings when the image is closed. */
+  readonly onTimings?: ((timings: Timings) => void) | undefined;
 }
-
-/** Text to calibrate with where the caller gives none. */
-export type DefaultText = () => Promise<string>;
 
 const SEQUENCES = 64;
 const LENGTH = 512;
+/** Of so many blocks of 64 queries, one is averaged by attention. */
+const AVERAGED = 4;
 
 export function resolveRecipe({ recipe = 'w4a8', set = [], kv }: RecipeOptions): Recipe {
   const base = typeof recipe === 'string' ? namedRecipe(recipe) : parseRecipe(recipe);
@@ -77,3 +88,68 @@ const siteRounding = (recipe: Recipe) => (spec: LinearSpec): SiteRounding => {
     inputs: (values) => (isIntegerAct(act) ? roundInputs(values, spec.cols, act) : values),
   };
 };
+
+/** A stopwatch for the steps of quantising. */
+class Clock {
+  readonly seconds: Record<string, number> = {};
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  async time<T>(step: string, work: () => T | Promise<T>): Promise<T> {
+    const start = this.#now();
+    try {
+      return await work();
+    } finally {
+      this.seconds[step] = (this.seconds[step] ?? 0) + (this.#now() - start) / 1000;
+    }
+  }
+}
+
+/** Token ids to calibrate with. */
+async function calibrationOf(store: WeightStore, recipe: Recipe, options: RecipeOptions, workshop: Workshop) {
+  const text = options.calibration ?? (await workshop.defaultText());
+  checkText(text, options.calibration === undefined ? 'the default text' : 'the calibration text');
+  const { sequences = recipe.calibration?.sequences ?? SEQUENCES, length = recipe.calibration?.length ?? LENGTH, seed = 0 } = options;
+  const ids = new Tokenizer(store.tokenizer).encode(text);
+  return sequencesOf(ids, { sequences, length: Math.min(length, store.config.context), seed });
+}
+
+/** Statistics of all linears' inputs on an f32 model. */
+async function samplesFrom(source: ModelImage, sequences: readonly (readonly number[])[], { open, threads, host }: Workshop, { signal, onProgress }: CopyOptions): Promise<ActivationSamples> {
+  const context = Math.max(...sequences.map((ids) => ids.length));
+  await using decoder = await createDecoder(source, open, { context, kv: KV32, threads, host, signal, onProgress });
+  return collectSamples(decoder, sequences, { signal, onProgress });
+}
+
+/** A checkpoint as a packed image, calibrated as its recipe needs. The image owns the store. */
+export async function quantizeStore(store: WeightStore, recipe: Recipe, options: RecipeOptions, workshop: Workshop): Promise<ModelImage> {
+  const { signal, onProgress } = options;
+  const clock = new Clock(workshop.now);
+  const round: Round = (job) => clock.time('rounding', () => (workshop.round ?? roundRows)(job));
+  const rotated = await rotateStore(store, recipe);
+  if (!needsCalibration(recipe)) return quantize(rotated, recipe, { round, signal, onProgress });
+  const { sequences } = await calibrationOf(store, recipe, options, workshop);
+  const f32 = f32Recipe(recipe);
+  const plain = needsSamples(recipe) ? await clock.time('statistics', () => samplesFrom(quantize(rotated, f32), sequences, workshop, options)) : new Map();
+  const { store: smoothed, samples } = await clock.time('smoothing', () => smoothStore(rotated, recipe, plain, siteRounding(recipe), signal));
+  const choices = await clock.time('orders', () => choose(smoothed, recipe, samples, signal));
+  const layers = async (packed: Manifest): Promise<LayerCalibration> => {
+    const { inputs, attention } = hessianNeeds(recipe);
+    const { open, threads, host, now } = workshop;
+    const checkpoints = await workshop.checkpoints?.({ recipe, sequences });
+    return (calibration = await LayerCalibration.begin({
+      store: smoothed, source: quantize(smoothed, f32), packed, sequences, inputs, kv: recipe.kv, open, threads, host, now, signal, onProgress,
+      ...(attention && { averages: { every: AVERAGED } }), checkpoints,
+    }));
+  };
+  let calibration: LayerCalibration | null = null;
+  const image = quantize(smoothed, recipe, { samples, choices, layers, round, signal, onProgress });
+  const close = async (): Promise<void> => {
+    workshop.onTimings?.({ ...clock.seconds, ...calibration?.timings });
+    await image.close();
+  };
+  return { ...image, close };
+}

@@ -9,6 +9,7 @@ import { recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import { estimate } from '../../src/runtime/estimate.ts';
 import { LocalLane } from '../../src/surfaces/adapters/evaluation/lane.ts';
+import { opener } from '../../src/surfaces/adapters/node.ts';
 import { decoderOf, threadsOf } from '../../src/surfaces/loader.ts';
 import { tetrad } from '../../src/surfaces/cli/app.ts';
 import type { CliContext, Input } from '../../src/surfaces/cli/context.ts';
@@ -82,7 +83,7 @@ export function tinyEngine(calls: Calls, text = 'Hello'): Engine {
       calls.jobs.push(jobs);
       const lane = new LocalLane({ ...setup, threads: 1 }, async ({ source, kv = 4, ...options }, settings) => {
         const image = await engine.openImage(source, { ...options, recipe: String(options.recipe ?? 'w4a8'), signal: settings.signal });
-        return decoderOf(image, { ...settings, kv, open: openReference });
+        return decoderOf(image, { ...settings, kv, open: await opener('simd128') }); // many tokens: the scalar kernels would take long
       });
       return { lanes: [lane], [Symbol.asyncDispose]: () => lane[Symbol.asyncDispose]() };
     },

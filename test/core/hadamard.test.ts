@@ -17,7 +17,9 @@ const of = (width: number): Hadamard => {
 };
 
 describe('hadamard()', () => {
-  it.each([[1, 1], [2, 1], [64, 1], [2048, 1], [12, 12], [20, 20], [28, 28], [36, 36], [60, 60], [96, 12], [576, 36], [1536, 12], [960, 60]])('width %d has order %d: signs with orthogonal rows', (width, order) => {
+  const orders = [[1, 1], [2, 1], [64, 1], [2048, 1], [12, 12], [20, 20], [28, 28], [36, 36], [60, 60], [96, 12], [576, 36], [1536, 12], [960, 60]] as const;
+
+  it.each(orders)('width %d has order %d: signs with orthogonal rows', (width, order) => {
     const found = of(width);
     expect(found.order).toBe(order);
     const size = found.order;

@@ -8,9 +8,9 @@ import { bf16Above, packRowScales } from '../../src/formats/row-scales.ts';
 import { unpackFloatPanels, unpackPanels } from '../../src/formats/unpack.ts';
 import { viewsOf } from '../../src/backends/memory.ts';
 import { repackU6 } from '../../src/backends/reference/repack.ts';
-import { blockAddress, codeAt, scaleAndOffset } from '../../src/backends/reference/segment.ts';
-import { ROW_BLOCK, SEGMENT_BYTES } from '../../src/formats/descriptor.ts';
-import { writeSegments } from '../../src/kernels/segment.ts';
+import { blockAddress, codeAt, readSegment, scaleAndOffset } from '../../src/backends/reference/segment.ts';
+import { SEGMENT_BYTES } from '../../src/formats/descriptor.ts';
+import { writeFloatRow, writeSegments } from '../../src/kernels/segment.ts';
 
 const BITS = [3, 4, 6, 8] as const;
 const BLOCKS = [16, 32, 64, 128] as const;
@@ -146,7 +146,8 @@ describe('packPanels()', () => {
     const codes = new Uint8Array(16 * 16);
     codes.set([1, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0, 0, 4], 0); // row 0: channels 0, 4, 8, 12
     codes.set([0, 0, 0, 5], 5 * 16); // row 5: quad 1, row 1 of it, channel 3
-    const packed = pack({ bits: 3, block: 'row', scale: 'bf16', zero: 'mid' }, { rows: 16, length: 16, codes, scales: new Uint16Array(0), zeros: new Uint16Array(0) });
+    const none = new Uint16Array(0);
+    const packed = pack({ bits: 3, block: 'row', scale: 'bf16', zero: 'mid' }, { rows: 16, length: 16, codes, scales: none, zeros: none });
     expect(packed.length).toBe(96);
     expect([...packed.entries()].filter(([, byte]) => byte !== 0)).toEqual([[0, 0b00_11_10_01], [16 + 4 + 3, 0b01], [64, 0b1100], [64 + 4 + 3, 0b1_0000]]);
   });
@@ -180,24 +181,22 @@ describe('dequantise()', () => {
     for (const kind of [...KINDS, ...ROW_KINDS]) {
       const format: WeightFormat = { bits: 4, block: kind.scale === 'bf16' ? 'row' : 32, ...kind };
       const source = fill(format, 17, 40);
-      const weightBlock = format.block === 'row' ? ROW_BLOCK : 32;
       const half = (i: number): number => f32ToF16(0.01 * (i + 1));
       source.scales.forEach((_, i) => { if (format.scale === 'f16') source.scales[i] = half(i); });
       source.zeros.forEach((_, i) => { if (format.scale === 'f16' && format.zero === 'min') source.zeros[i] = half(-i - 2); });
       source.shared?.forEach((_, i) => { source.shared![i] = half(i % 3 ? i : -i); });
       const rowScales = format.scale === 'u8' || format.scale === 'bf16' ? Float32Array.from({ length: 64 }, (_, i) => bf16Above(0.003 * (i + 1))) : null;
       const packed = pack(format, source);
-      const memory = viewsOf(new ArrayBuffer(packed.length + 256));
+      const table = Math.ceil((packed.length + 256) / 64) * 64;
+      const memory = viewsOf(new ArrayBuffer(table + SEGMENT_BYTES));
       memory.u8.set(packed);
       if (rowScales) new Uint32Array(memory.buffer).set(packRowScales(rowScales), packed.length / 4);
-      const segment = {
-        from: 0, length: 40, weightBlock, actBlock: 32, weightBits: 4, actBits: 8, header: headerFlags(format), data: 0,
-        panelBytes: panelBytes(format, 40), rowScales: packed.length, firstBlock: 0, clip: 1,
-      };
+      writeFloatRow(memory, table, { from: 0, length: 40, weight: format, data: 0, rowScales: packed.length });
+      const segment = readSegment(memory, table, 0);
       const values = dequantise(format, source, rowScales);
       for (let row = 0; row < 17; row++) {
         for (let k = 0; k < 40; k++) {
-          const block = blockAddress(segment, row >> 4, Math.floor(k / weightBlock));
+          const block = blockAddress(segment, row >> 4, Math.floor(k / segment.weightBlock));
           const [scale, offset] = scaleAndOffset(memory, segment, block, row >> 4, row & 15);
           expect(values[row * 40 + k]).toBe(Math.fround(Math.fround(scale * source.codes[row * 40 + k]!) + offset));
         }

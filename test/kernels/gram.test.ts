@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { GRAM_SCRATCH } from '../../src/backends/backend.ts';
 import { expectSame, fillF32, pair } from '../support/kernels.ts';
 
-const X = 1024;
+const SCRATCH = 64;
+const X = 16384;
 
 describe('gram()', () => {
-  it.each([[16, 1], [16, 64], [5, 3], [33, 7], [48, 5], [71, 64], [100, 16], [144, 9]])('equals the reference byte for byte: %d channels, %d tokens', (length, tokens) => {
+  const shapes = [[16, 1], [16, 64], [5, 3], [33, 7], [48, 5], [71, 64], [100, 16], [144, 9], [37, 65], [32, 150]] as const;
+
+  it.each(shapes)('equals the reference byte for byte: %d channels, %d tokens', (length, tokens) => {
     const stride = length + 3;
     const out = Math.ceil((X + tokens * stride * 4) / 64) * 64;
     const units = Math.ceil(Math.ceil(length / 16) / 2);
@@ -12,16 +16,16 @@ describe('gram()', () => {
       expectSame(out + length * length * 4 + 64, (memory) => {
         fillF32(memory, X, tokens * stride, 'random', length);
         fillF32(memory, out, length * length, 'random', tokens);
-      }, (k) => k.gram(X, stride, tokens, length, out, first, last), [[out, length * length * 4]]);
+      }, (k) => k.gram(X, stride, tokens, length, out, first, last, SCRATCH), [[SCRATCH, GRAM_SCRATCH, 'ignore'], [out, length * length * 4]]);
     }
   });
 
   it('covers the upper triangle by its units, each part once, and leaves what lies below the panels of the diagonal', () => {
     const [length, tokens] = [85, 2];
     const { memory, kernels } = pair(1 << 17).wasm;
-    const out = 16384;
+    const out = 32768;
     for (let i = 0; i < tokens * length; i++) memory.f32[X / 4 + i] = i % 7;
-    for (let unit = 0; unit < 3; unit++) kernels.gram(X, length, tokens, length, out, unit, unit + 1);
+    for (let unit = 0; unit < 3; unit++) kernels.gram(X, length, tokens, length, out, unit, unit + 1, SCRATCH);
     for (let i = 0; i < length; i++) {
       for (let j = 0; j < length; j++) {
         const product = (i % 7) * (j % 7) + ((i + length) % 7) * ((j + length) % 7);

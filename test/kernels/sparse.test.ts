@@ -32,7 +32,9 @@ describe('sparse()', () => {
       fill(memory, rows, stride, tokens);
       fillF32(memory, X, tokens * stride, 'random', 2);
       fillF32(memory, OUT, tokens * outStride, 'random', 3);
-    }, (k) => k.sparse(STARTS, ENTRIES, X, stride, OUT, outStride, tokens, first, last), Array.from({ length: tokens }, (_, t) => [OUT + (t * outStride + first) * 4, (last - first) * 4]));
+    }, (k) => k.sparse(STARTS, ENTRIES, X, stride, OUT, outStride, tokens, first, last), Array.from({ length: tokens }, (_, t) => [
+      OUT + (t * outStride + first) * 4, (last - first) * 4,
+    ]));
   });
 
   it('adds by hand: two entries of one row, channel 65535 among them, none of the next', () => {

@@ -12,15 +12,18 @@ import { lcg, type Random } from './linear.ts';
 
 type Kind = Pick<WeightFormat, 'scale' | 'zero'>;
 const KINDS: readonly Kind[] = (['f16', 'u8'] as const).flatMap((scale) => (['mid', 'int', 'min'] as const).map((zero) => ({ scale, zero })));
+const SHARED: Kind = { scale: 'u3', zero: 'u3' };
 
 /** Every grid of a width. */
 export const gridsOf = (bits: WeightFormat['bits']): WeightFormat[] => [
-  ...([16, 32, 64, 128] as const).flatMap((block) => [...KINDS, ...(bits <= 4 ? [{ scale: 'u3', zero: 'u3' } as const] : [])].map((kind) => ({ bits, block, ...kind }))),
+  ...([16, 32, 64, 128] as const).flatMap((block) => [...KINDS, ...(bits <= 4 ? [SHARED] : [])].map((kind) => ({ bits, block, ...kind }))),
   ...(['mid', 'min'] as const).map((zero) => ({ bits, block: 'row' as const, scale: 'bf16' as const, zero })),
 ];
 
 /** Random rows of a grid and what they stand for. */
-function randomGrid(format: WeightFormat, rows: number, length: number, random: Random): { readonly panels: Uint8Array; readonly rowScales: Float32Array | null; readonly values: Float32Array } {
+interface Grid { readonly panels: Uint8Array; readonly rowScales: Float32Array | null; readonly values: Float32Array }
+
+function randomGrid(format: WeightFormat, rows: number, length: number, random: Random): Grid {
   const entries = rows * blocksOf(format, length);
   const integers = (count: number, limit: number): Uint16Array => Uint16Array.from({ length: count }, () => Math.floor(random() * limit));
   const halves = (count: number, signed: boolean): Uint16Array => Uint16Array.from({ length: count }, () => f32ToF16((signed ? random() * 2 - 1 : random()) / 32));
@@ -45,7 +48,9 @@ export interface FloatCase {
 }
 
 /** Places random weights and their descriptor from `base` on as a loaded model has them; `values`: f32 [rows, length] that they stand for. */
-export function placeFloat(memory: LinearMemory, base: number, { rows, from, length, weight }: FloatCase, seed: number): { readonly values: Float32Array; readonly end: number } {
+export function placeFloat(
+  memory: LinearMemory, base: number, { rows, from, length, weight }: FloatCase, seed: number,
+): { readonly values: Float32Array; readonly end: number } {
   const random = lcg(seed);
   const data = base + SEGMENT_BYTES;
   const panels = Math.ceil(rows / 16);

@@ -1,9 +1,12 @@
-import { PANEL } from '../../formats/descriptor.ts';
+import { PAGE, PANEL } from '../../formats/descriptor.ts';
 import type { LinearMemory } from '../backend.ts';
 
 const f = Math.fround;
 
-/** For each row i of a panel and each column j from the panel's first row on: acc = 0; for t ascending acc = acc + x[t, i] * x[t, j]; then gram = gram + acc. */
+/**
+ * Of up to PAGE tokens, for each row i of a panel and each column j from the panel's first row on: acc = 0; for t ascending acc = acc + x[t, i] * x[t, j]; then
+ * gram = gram + acc.
+ */
 function gramPanel(memory: LinearMemory, x: number, xStride: number, tokens: number, length: number, gram: number, panel: number): void {
   const { f32 } = memory;
   for (let i = panel * PANEL; i < Math.min(length, (panel + 1) * PANEL); i++) {
@@ -24,8 +27,11 @@ export function gram(
   memory: LinearMemory, x: number, xStride: number, tokens: number, length: number, gramAt: number, firstUnit: number, lastUnit: number,
 ): void {
   const panels = Math.ceil(length / PANEL);
-  for (let unit = firstUnit; unit < lastUnit; unit++) {
-    gramPanel(memory, x, xStride, tokens, length, gramAt, unit);
-    if (panels - 1 - unit !== unit) gramPanel(memory, x, xStride, tokens, length, gramAt, panels - 1 - unit);
+  for (let t = 0; t < tokens; t += PAGE) {
+    const [rows, count] = [x + t * xStride * 4, Math.min(PAGE, tokens - t)];
+    for (let unit = firstUnit; unit < lastUnit; unit++) {
+      gramPanel(memory, rows, xStride, count, length, gramAt, unit);
+      if (panels - 1 - unit !== unit) gramPanel(memory, rows, xStride, count, length, gramAt, panels - 1 - unit);
+    }
   }
 }

@@ -1,14 +1,22 @@
-import type { WeightFormat } from '../../formats/number-format.ts';
+import { blockLength, type WeightFormat } from '../../formats/number-format.ts';
 import { blocksOf } from '../../formats/pack.ts';
 
 /** Real-valued grids of blocks, each an f64 [rows, blocks], before scales and zeros are rounded to their own formats. */
 export interface Fits {
   readonly scale: Float64Array;
   readonly offset: Float64Array;
-  /** Sums of the codes and of their squares: what rounding a scale and a minimum costs (`two-level.ts`). */
+  /** Sums of the codes and of their squares: what rounding a scale and a minimum costs (`stored.ts`). */
   readonly sum: Float64Array;
   readonly squares: Float64Array;
 }
+
+export const makeFits = (entries: number): Fits => {
+  const make = (): Float64Array => new Float64Array(entries);
+  return { scale: make(), offset: make(), sum: make(), squares: make() };
+};
+
+/** Fits a grid to values [from, to), a block that starts at a channel, and writes it to an entry. */
+export type FitBlock = (values: Float32Array, from: number, to: number, format: WeightFormat, fits: Fits, entry: number, channel: number) => void;
 
 /** Least-squares rounds; on 4-bit blocks of 32 two of them take an eighth off the squared error of the span of minimum to maximum. */
 const ROUNDS = 2;
@@ -16,12 +24,15 @@ const ROUNDS = 2;
 /** The integer in [0, limit] next to x; halves round up. */
 export const nearestCode = (x: number, limit: number): number => (x <= 0 ? 0 : x >= limit ? limit : (x + 0.5) | 0);
 
+/** Whether the offset is a number of its own and no whole multiple of the scale. */
+const isReal = ({ zero }: WeightFormat): boolean => zero === 'min' || zero === 'u3';
+
 /** Zero point of a format without real minima. */
 const zeroPoint = (format: WeightFormat, scale: number, offset: number): number =>
   format.zero === 'mid' ? 1 << (format.bits - 1) : scale === 0 ? 0 : Math.min((1 << format.bits) - 1, Math.round(-offset / scale));
 
-/** The grid that spans values [from, to): `mid` from the largest magnitude, `int` from minimum to maximum and zero, `min` from minimum to maximum. */
-function span(values: Float32Array, from: number, to: number, format: WeightFormat): readonly [scale: number, offset: number] {
+/** Smallest and largest of values [from, to), written to `out`. */
+export function limitsOf(values: Float32Array, from: number, to: number, out: Float64Array): void {
   let low = values[from]!;
   let high = low;
   for (let i = from + 1; i < to; i++) {
@@ -29,14 +40,28 @@ function span(values: Float32Array, from: number, to: number, format: WeightForm
     if (value < low) low = value;
     if (value > high) high = value;
   }
+  out[0] = low;
+  out[1] = high;
+}
+
+/**
+ * The grid (scale, offset), written to `out`, that spans a range times `ratio`: `mid` the largest magnitude, `int` from minimum to maximum and zero, real
+ * minima from minimum to maximum around their middle.
+ */
+export function spanGrid(low: number, high: number, ratio: number, format: WeightFormat, out: Float64Array): void {
+  const limit = (1 << format.bits) - 1;
   if (format.zero === 'mid') {
     const half = 1 << (format.bits - 1);
-    const scale = Math.max(-low, high) / (half - 1);
-    return [scale, -half * scale];
+    out[0] = (Math.max(-low, high) * ratio) / (half - 1);
+    out[1] = -half * out[0];
+  } else if (isReal(format)) {
+    out[0] = ((high - low) * ratio) / limit;
+    out[1] = low + ((1 - ratio) / 2) * (high - low);
+  } else {
+    const bottom = Math.min(0, low) * ratio;
+    out[0] = (Math.max(0, high) * ratio - bottom) / limit;
+    out[1] = -out[0] * zeroPoint(format, out[0], bottom);
   }
-  if (format.zero === 'int') [low, high] = [Math.min(0, low), Math.max(0, high)];
-  const scale = (high - low) / ((1 << format.bits) - 1);
-  return [scale, format.zero === 'int' ? -scale * zeroPoint(format, scale, low) : low];
 }
 
 /** Sums over values [from, to), given their nearest codes: of codes, of squared codes, of values, of values times codes. */
@@ -60,39 +85,51 @@ function moments(values: Float32Array, from: number, to: number, scale: number, 
   out[3] = product;
 }
 
+const sums = new Float64Array(4);
+const grid = new Float64Array(2);
+
+/** Writes a grid and the moments of its codes. */
+export function setFit(values: Float32Array, from: number, to: number, format: WeightFormat, scale: number, offset: number, fits: Fits, entry: number): void {
+  moments(values, from, to, scale, offset, (1 << format.bits) - 1, sums);
+  fits.scale[entry] = scale;
+  fits.offset[entry] = offset;
+  fits.sum[entry] = sums[0]!;
+  fits.squares[entry] = sums[1]!;
+}
+
 /**
- * Fits a grid to every block: the span of its values, then rounds of (nearest codes, least-squares scale and, for `min`, offset).
- * A block that lies on a grid and uses both of its ends keeps that grid. values: f32 [rows, length].
+ * The span of the values, then rounds of (nearest codes, least-squares scale and, with real minima, offset).
+ * A block that lies on a grid and uses both of its ends keeps that grid.
  */
+export const fitLeastSquares: FitBlock = (values, from, to, format, fits, entry) => {
+  limitsOf(values, from, to, grid);
+  spanGrid(grid[0]!, grid[1]!, 1, format, grid);
+  const limit = (1 << format.bits) - 1;
+  const count = to - from;
+  let scale = grid[0]!;
+  let offset = grid[1]!;
+  for (let round = 0; round < ROUNDS && scale !== 0; round++) {
+    moments(values, from, to, scale, offset, limit, sums);
+    const sum = sums[0]!;
+    const total = sums[2]!;
+    const zero = isReal(format) ? sum / count : zeroPoint(format, scale, offset);
+    const energy = sums[1]! - 2 * zero * sum + count * zero * zero;
+    if (energy <= 0) break;
+    scale = (sums[3]! - zero * total) / energy;
+    offset = (isReal(format) ? total / count : 0) - zero * scale;
+  }
+  setFit(values, from, to, format, scale, offset, fits, entry);
+};
+
+/** Fits a grid to every block of rows, f32 [rows, length], by least squares. */
 export function fitRows(values: Float32Array, rows: number, length: number, format: WeightFormat): Fits {
   const blocks = blocksOf(format, length);
-  const make = (): Float64Array => new Float64Array(rows * blocks);
-  const fits: Fits = { scale: make(), offset: make(), sum: make(), squares: make() };
-  const limit = (1 << format.bits) - 1;
-  const sums = new Float64Array(4);
+  const block = blockLength(format.block, length);
+  const fits = makeFits(rows * blocks);
   for (let entry = 0; entry < rows * blocks; entry++) {
     const row = Math.floor(entry / blocks);
-    const from = row * length + (entry - row * blocks) * format.block;
-    const to = Math.min((row + 1) * length, from + format.block);
-    let [scale, offset] = span(values, from, to, format);
-    for (let round = 0; ; round++) {
-      moments(values, from, to, scale, offset, limit, sums);
-      if (round === ROUNDS || scale === 0) break;
-      const sum = sums[0]!;
-      const squares = sums[1]!;
-      const total = sums[2]!;
-      const product = sums[3]!;
-      const count = to - from;
-      const zero = format.zero === 'min' ? sum / count : zeroPoint(format, scale, offset);
-      const energy = squares - 2 * zero * sum + count * zero * zero;
-      if (energy <= 0) break;
-      scale = (product - zero * total) / energy;
-      offset = (format.zero === 'min' ? total / count : 0) - zero * scale;
-    }
-    fits.scale[entry] = scale;
-    fits.offset[entry] = offset;
-    fits.sum[entry] = sums[0]!;
-    fits.squares[entry] = sums[1]!;
+    const from = row * length + (entry - row * blocks) * block;
+    fitLeastSquares(values, from, Math.min((row + 1) * length, from + block), format, fits, entry, 0);
   }
   return fits;
 }

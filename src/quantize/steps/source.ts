@@ -1,5 +1,5 @@
 import { f16ToF32, f32ToF16 } from '../../core/numeric.ts';
-import type { WeightFormat } from '../../formats/number-format.ts';
+import { blockLength, type WeightFormat } from '../../formats/number-format.ts';
 import type { SourceGrid, WeightTensor } from '../../models/weights.ts';
 import type { Fits } from './fit.ts';
 import type { QuantisedRows } from './nearest.ts';
@@ -55,7 +55,7 @@ function toTwoLevels(grid: SourceGrid, rows: number, length: number, format: Wei
   const [scales, zeros] = [new Uint16Array(entries), new Uint16Array(entries)];
   for (let entry = 0; entry < entries; entry++) {
     const row = Math.floor((entry * rows) / entries);
-    const [scale, min] = roundPair(fits, entry, format.block, rowScales[row * 2]!, rowScales[row * 2 + 1]!);
+    const [scale, min] = roundPair(fits, entry, blockLength(format.block, length), rowScales[row * 2]!, rowScales[row * 2 + 1]!);
     scales[entry] = scale;
     zeros[entry] = min & 0xff;
   }

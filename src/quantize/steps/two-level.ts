@@ -2,18 +2,29 @@ import type { WeightFormat } from '../../formats/number-format.ts';
 import { bf16Above } from '../../formats/row-scales.ts';
 import type { Fits } from './fit.ts';
 
-/** bfloat16 steps of two-level scales, pairs (scale, min) [rows, 2]: u8 codes reach a row's largest scale, i8 codes its largest |minimum|. */
-export function rowSteps(format: WeightFormat, { scale, offset }: Fits, rows: number): Float32Array {
+/**
+ * Reach of the 8-bit integers that integer zeros make of 4 bits: with weights inside +-119 steps, (q - z) * code never leaves i8 (QServe, 2024, section 4.1).
+ */
+const PROTECTED = 119;
+
+/**
+ * bfloat16 steps of two-level scales, pairs (scale, min) [rows, 2]. u8 codes reach a row's largest scale times `headroom`, i8 codes its largest |minimum|.
+ * With integer zeros and up to 4 bits the step is that of 8-bit weights (Zhang et al., DGQ, 2023): weights are i8 multiples (q - z) * code of it.
+ */
+export function rowSteps(format: WeightFormat, { scale, offset }: Fits, rows: number, headroom = 1): Float32Array {
   const steps = new Float32Array(rows * 2);
   const blocks = scale.length / rows;
+  const limit = (1 << format.bits) - 1;
+  const isDual = format.zero === 'int' && format.bits <= 4;
   for (let row = 0; row < rows; row++) {
-    let [largest, farthest] = [0, 0];
+    let [largest, farthest, reach] = [0, 0, 0];
     for (let entry = row * blocks; entry < (row + 1) * blocks; entry++) {
       largest = Math.max(largest, scale[entry]!);
       farthest = Math.max(farthest, Math.abs(offset[entry]!));
+      reach = Math.max(reach, Math.abs(offset[entry]!), Math.abs(offset[entry]! + scale[entry]! * limit));
     }
-    steps[row * 2] = bf16Above(largest / 255);
-    if (format.zero === 'min') steps[row * 2 + 1] = bf16Above(farthest / 127);
+    steps[row * 2] = bf16Above((headroom * (isDual ? (reach * 255) / PROTECTED : largest)) / 255);
+    if (format.zero === 'min') steps[row * 2 + 1] = bf16Above((headroom * farthest) / 127);
   }
   return steps;
 }

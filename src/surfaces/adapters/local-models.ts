@@ -1,14 +1,16 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { OpenBackend } from '../../backends/backend.ts';
 import { openContainer } from '../../container/read.ts';
 import { TetradError } from '../../core/errors.ts';
 import { openGguf, openSafetensors } from '../../importers/open.ts';
 import type { ModelImage } from '../../models/image.ts';
 import type { WeightStore } from '../../models/weights.ts';
+import { quantizeStore, resolveRecipe, type RecipeOptions, type Workshop } from '../checkpoint.ts';
+import type { Platform } from '../loader.ts';
 import { fileDirectory, fileSource } from './files.ts';
-import { quantizeStore, resolveRecipe, type RecipeOptions } from '../checkpoint.ts';
+import { physicalCores } from './node-threads.ts';
+import { roundPool } from './round-pool.ts';
 
 /** The model that ships with the package: SmolLM2-135M-Instruct (Apache-2.0), 4-bit. */
 export const EMBEDDED = fileURLToPath(new URL('../../../models/smollm2-135m-instruct', import.meta.url));
@@ -46,14 +48,28 @@ export async function openHeaders(path: string, signal?: AbortSignal): Promise<{
   return found.kind === 'container' ? { image: await openContainer(fileDirectory(found.path), signal) } : { store: await openStore(found, signal) };
 }
 
+/** What opening a checkpoint may use besides one thread's kernels. */
+export interface OpenOptions extends RecipeOptions, Pick<Platform, 'open'>, Partial<Omit<Platform, 'open'>>, Pick<Workshop, 'checkpoints' | 'onTimings'> {
+}
+
+/** Made from the model's own text; models/README.md says how. */
+const CALIBRATION_TEXT = fileURLToPath(new URL('../../../models/calibration.txt', import.meta.url));
+
+export const defaultText = (): Promise<string> => readFile(CALIBRATION_TEXT, 'utf8');
+
 /** A packed model from a path: a container as it is, a checkpoint packed by a recipe while its pieces are read. */
-export async function openLocal(path: string, options: RecipeOptions & { readonly open: OpenBackend }): Promise<ModelImage> {
+export async function openLocal(path: string, options: OpenOptions): Promise<ModelImage> {
   const headers = await openHeaders(path, options.signal);
   if ('image' in headers) return headers.image;
+  const { open, threads = 1, host = null, checkpoints, onTimings } = options;
+  const pool = roundPool(physicalCores());
+  const release = (): Promise<unknown> => Promise.all([pool.close(), headers.store.close()]);
   try {
-    return await quantizeStore(headers.store, resolveRecipe(options), options);
+    const workshop = { open, threads, host, now: () => performance.now(), defaultText, round: pool.round, checkpoints, onTimings };
+    const image = await quantizeStore(headers.store, resolveRecipe(options), options, workshop);
+    return { ...image, close: () => image.close().finally(() => pool.close()) };
   } catch (error) {
-    await headers.store.close();
+    await release();
     throw error;
   }
 }

@@ -49,21 +49,21 @@ export async function platformOf(options: MemoryOptions & { readonly path?: Path
 
 export type LoadOptions = RecipeOptions & MemoryOptions & { readonly path?: Path };
 
-const imageOf = async (source: string | URL | ModelImage, open: OpenBackend, options: LoadOptions): Promise<ModelImage> =>
-  typeof source === 'string' || source instanceof URL ? openLocal(source instanceof URL ? fileURLToPath(source) : source, { ...options, open }) : source;
+const imageOf = async (source: string | URL | ModelImage, platform: Platform, options: LoadOptions): Promise<ModelImage> =>
+  typeof source === 'string' || source instanceof URL ? openLocal(source instanceof URL ? fileURLToPath(source) : source, { ...options, ...platform }) : source;
 
 /**
  * Loads a model: a container directory, a `.gguf` file, a directory of safetensors (packed by `recipe` on the way), or an image. Default: the embedded one.
  */
 export async function load(source: string | URL | ModelImage = EMBEDDED, options: LoadOptions = {}): Promise<Model<Estimate>> {
   const platform = await platformOf(options);
-  const image = await imageOf(source, platform.open, options);
+  const image = await imageOf(source, platform, options);
   return modelOf(image, { ...options, ...platform, now }).finally(() => image.close());
 }
 
 /** Bytes that `load` with the same arguments will need; reads headers only, but calibrates where the recipe does. */
 export async function estimate(source: string | URL | ModelImage = EMBEDDED, options: LoadOptions = {}): Promise<Estimate> {
-  const { open, threads } = await platformOf(options);
-  const image = await imageOf(source, open, options);
-  return Promise.resolve(estimateOf(image.manifest, options, threads)).finally(() => image.close());
+  const platform = await platformOf(options);
+  const image = await imageOf(source, platform, options);
+  return Promise.resolve(estimateOf(image.manifest, options, platform.threads)).finally(() => image.close());
 }

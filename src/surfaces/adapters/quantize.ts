@@ -1,20 +1,23 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { sha256 } from '../../core/digest.ts';
+import { readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { CheckpointStore } from '../../calibrate/checkpoints.ts';
 import { writeContainer } from '../../container/write.ts';
-import type { Manifest, ModelImage } from '../../models/image.ts';
-import { CALIBRATION_TEXT } from '../../calibrate/text.ts';
+import { sha256 } from '../../core/digest.ts';
+import type { Manifest } from '../../models/image.ts';
 import { needsCalibration } from '../../quantize/recipe.ts';
-import { resolveRecipe, type RecipeOptions } from '../checkpoint.ts';
+import { resolveRecipe, type RecipeOptions, type Timings } from '../checkpoint.ts';
 import { directorySink } from './directory-sink.ts';
-import { identify, openLocal } from './local-models.ts';
-import { opener } from './node.ts';
+import { defaultText, identify, openLocal, type LocalKind } from './local-models.ts';
+import { platformOf } from './node.ts';
+import { workDirectory } from './work-directory.ts';
 
 export { withOverrides } from '../../quantize/overrides.ts';
 export { parseRecipe } from '../../quantize/parse.ts';
 export type { Recipe } from '../../quantize/recipe.ts';
 export { recipe, RECIPE_NAMES } from '../../quantize/registry.ts';
-export type { Manifest, RecipeOptions };
+export type { Manifest, RecipeOptions, Timings };
 
 async function fileDigest(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
@@ -22,33 +25,51 @@ async function fileDigest(path: string, signal?: AbortSignal): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Where the bytes came from: digests of a single-file source, and of the calibration text where the recipe used one. */
-async function origin(source: string, options: RecipeOptions): Promise<Record<string, string>> {
+/** Digest of what a source path holds; of a directory, of its files' names and bytes. */
+async function sourceDigest(source: string, signal?: AbortSignal): Promise<{ readonly kind: LocalKind; readonly sha256: string }> {
   const { kind, path } = await identify(source);
-  return {
-    ...(kind === 'gguf' ? { sourceSha256: await fileDigest(path, options.signal) } : {}),
-    ...(needsCalibration(resolveRecipe(options)) ? { calibrationSha256: await sha256(new TextEncoder().encode(options.calibration ?? CALIBRATION_TEXT)) } : {}),
-  };
+  if (kind === 'gguf') return { kind, sha256: await fileDigest(path, signal) };
+  const hash = createHash('sha256');
+  for (const name of (await readdir(path)).sort()) if (/\.(safetensors|json)$/.test(name)) hash.update(`${name} ${await fileDigest(join(path, name), signal)}\n`);
+  return { kind, sha256: hash.digest('hex') };
 }
 
-/** The packed image, its provenance completed. */
-async function open(source: string, options: RecipeOptions): Promise<ModelImage> {
-  const where = await origin(source, options);
-  const image = await openLocal(source, { ...options, open: await opener() });
-  const { manifest } = image;
-  return { manifest: { ...manifest, provenance: { ...manifest.provenance, ...where } }, pieces: () => image.pieces(), close: () => image.close() };
+/** What packing a checkpoint takes besides the recipe's options. */
+export interface QuantizeOptions extends RecipeOptions {
+  /** Threads that calibration runs on. Default: auto. */
+  readonly threads?: number | 'auto' | undefined;
+  /** Hears where the time went, in seconds by step. */
+  readonly onTimings?: ((timings: Timings) => void) | undefined;
 }
 
 /**
  * Packs a checkpoint (`.gguf` file or safetensors directory) into a container directory by a recipe. Written beside its place and renamed at the end;
- * whatever fails, an abort included, leaves nothing behind. Rejects with `io_error` where the place cannot be written, before the work.
+ * whatever fails, an abort included, leaves no container behind, but finished layers of a calibrated recipe in `DIRECTORY.work`, with which the same call
+ * goes on. Rejects with `io_error` where the place cannot be written, before the work.
  */
-export async function quantize(source: string, directory: string, options: RecipeOptions = {}): Promise<Manifest> {
+export async function quantize(source: string, directory: string, options: QuantizeOptions = {}): Promise<Manifest> {
+  const { signal, calibration } = options;
+  const recipe = resolveRecipe(options);
   const sink = await directorySink(directory);
-  const image = await open(source, options).catch(async (error: unknown) => {
+  const work = workDirectory(`${resolve(directory)}.work`);
+  try {
+    const digest = await sourceDigest(source, signal);
+    const checkpoints = async (about: object): Promise<{ store: CheckpointStore; key: string }> => {
+      const key = await sha256(new TextEncoder().encode(JSON.stringify({ source: digest.sha256, ...about })));
+      return { store: work, key: key.slice(0, 32) };
+    };
+    const image = await openLocal(source, { ...options, ...(await platformOf(options)), checkpoints });
+    const provenance = {
+      ...image.manifest.provenance,
+      ...(digest.kind === 'gguf' && { sourceSha256: digest.sha256 }),
+      ...(needsCalibration(recipe) && { calibrationSha256: await sha256(new TextEncoder().encode(calibration ?? (await defaultText()))) }),
+    };
+    const manifest = { ...image.manifest, provenance };
+    await writeContainer({ manifest, pieces: () => image.pieces(), close: () => image.close() }, sink, options).finally(() => image.close());
+    await work.remove();
+    return manifest;
+  } catch (error) {
     await sink.abort();
     throw error;
-  });
-  await writeContainer(image, sink, options).finally(() => image.close());
-  return image.manifest;
+  }
 }

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { TetradError, type ErrorCode } from '../../core/errors.ts';
 import { PANEL } from '../../formats/descriptor.ts';
@@ -23,14 +22,23 @@ function shared({ rows, cols, values, ...rest }: RoundJob, count: number): Round
   });
 }
 
-async function ask(worker: Worker, job: RoundJob): Promise<Rounded> {
-  worker.postMessage(job, [job.values.buffer as ArrayBuffer]);
-  const [answer] = (await Promise.race([
-    once(worker, 'message'),
-    once(worker, 'exit').then(([code]) => [{ code: 'worker_failed', message: `Cannot round weights: a thread ended with code ${String(code)}` }]),
-  ])) as [Answer];
-  if ('rounded' in answer) return answer.rounded;
-  throw answer.code ? new TetradError(answer.code, answer.message) : new Error(answer.message);
+/** One job on one thread, which has no other at that time. */
+function ask(worker: Worker, job: RoundJob): Promise<Rounded> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => void worker.off('message', onAnswer).off('exit', onExit).off('error', onError);
+    const onAnswer = (answer: Answer): void => {
+      settle();
+      if ('rounded' in answer) resolve(answer.rounded);
+      else reject(answer.code ? new TetradError(answer.code, answer.message) : new Error(answer.message));
+    };
+    const onError = (cause: unknown): void => {
+      settle();
+      reject(new TetradError('worker_failed', `Cannot round weights: a thread failed: ${String(cause)}`, { cause }));
+    };
+    const onExit = (code: number): void => onError(`exit code ${code}`);
+    worker.on('message', onAnswer).on('exit', onExit).on('error', onError);
+    worker.postMessage(job, [job.values.buffer as ArrayBuffer]);
+  });
 }
 
 /** Starts the threads at the first job. The result does not depend on their number. */

@@ -39,7 +39,7 @@ export function layersSvg(errors: LayerErrors, model: string): string {
   const percent = (error: number): string => `${(error * 100).toPrecision(3)} %`;
   return picture(WIDTH, HEIGHT, `What each part of ${model} loses`, [
     text(16, 46, `squared error of a part's output over the squared output, from the inputs of the f32 model; ${errors.tokens} tokens`, { class: 'dim' }),
-    ...powers.flatMap((power) => [line(AREA.left, py(10 ** power), AREA.right, py(10 ** power), { class: 'grid' }), text(AREA.left - 6, py(10 ** power) + 4, percent(10 ** power), { class: 'dim end' })]),
+    ...powers.flatMap((power) => [line(AREA.left, py(10 ** power), AREA.right, py(10 ** power), { class: 'grid' }), text(AREA.left - 6, py(10 ** power) + 4, `${Number((10 ** (power + 2)).toPrecision(3))} %`, { class: 'dim end' })]),
     ...layers.map((layer) => text(px(layer), AREA.bottom + 18, String(layer), { class: 'dim middle' })),
     text((AREA.left + AREA.right) / 2, HEIGHT - 18, 'layer', { class: 'middle' }),
     ...series.map(({ name, dashed, points }, n) =>

@@ -19,16 +19,16 @@ export const line = (x1: number, y1: number, x2: number, y2: number, attributes:
 const SERIES = [['#0969da', '#58a6ff'], ['#bf5600', '#f0883e'], ['#1a7f37', '#3fb950'], ['#8250df', '#bc8cff'], ['#cf222e', '#ff7b72'], ['#6e7781', '#8b949e']] as const;
 
 /** Series n: fills of class `cn`, strokes of class `sn`. */
-const series = (page: 0 | 1): string => SERIES.map((colours, n) => `.c${n} { fill: ${colours[page]}; } .s${n} { stroke: ${colours[page]}; }`).join(' ');
+const palette = (page: 0 | 1): string => SERIES.map((colours, n) => `.c${n} { fill: ${colours[page]}; } .s${n} { stroke: ${colours[page]}; }`).join(' ');
 
 const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #24292f; } .title { font-size: 15px; font-weight: 600; } .dim { fill: #57606a; font-size: 11px; }
   .grid { stroke: #d0d7de; } .limit { stroke: #57606a; stroke-width: 1.5; fill: none; } .curve { stroke-width: 1.8; fill: none; } .dashed { stroke-dasharray: 5 4; }
   .end { text-anchor: end; } .middle { text-anchor: middle; } .back { fill: #ffffff; }
-  ${series(0)}
+  ${palette(0)}
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3; } .dim { fill: #9198a1; } .grid { stroke: #30363d; } .limit { stroke: #9198a1; } .back { fill: #0d1117; }
-    ${series(1)}
+    ${palette(1)}
   }
 `;
 

@@ -6,14 +6,14 @@ import type { ModelConfig } from '../../models/config.ts';
 import type { Manifest, ModelImage } from '../../models/image.ts';
 import type { Decoder } from '../../runtime/decoder.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
-import { EMBEDDED, kernelModules, load, opener, platformOf } from '../adapters/node.ts';
+import { EMBEDDED, kernelModules, load, platformOf } from '../adapters/node.ts';
 import type { RecipeOptions } from '../checkpoint.ts';
 import { decoderOf, estimateOf, type MemoryOptions } from '../loader.ts';
 import { openHeaders, openLocal } from '../adapters/local-models.ts';
 import { modelIdentity } from '../adapters/evaluation/identity.ts';
 import type { EvaluationSetup } from '../adapters/evaluation/setup.ts';
 import { openLanes, type Lanes } from '../adapters/evaluation/threads.ts';
-import { quantize } from '../adapters/quantize.ts';
+import { quantize, type QuantizeOptions } from '../adapters/quantize.ts';
 import { recipeFrom } from '../adapters/recipe-file.ts';
 
 /** As `RecipeOptions`, but the recipe is a name or a JSON file. */
@@ -50,7 +50,7 @@ export interface Engine {
   decoder(image: ModelImage, options: DecoderOptions): Promise<Decoder>;
   load(source: string | null, options: OpenOptions & MemoryOptions): Promise<Model>;
   /** Packs a checkpoint into a container; whatever fails leaves nothing behind. */
-  pack(source: string, directory: string, options: OpenOptions): Promise<Manifest>;
+  pack(source: string, directory: string, options: OpenOptions & Pick<QuantizeOptions, 'threads' | 'onTimings'>): Promise<Manifest>;
   /** Something that differs where the models behind a source differ, for figures that are kept. */
   identity(source: string | null): Promise<string>;
   /** Opens lanes for evaluation jobs. */
@@ -60,7 +60,7 @@ export interface Engine {
 }
 
 async function openImage(source: string | null, options: OpenOptions): Promise<ModelImage> {
-  return openLocal(source ?? EMBEDDED, { ...options, recipe: await recipeFrom(options.recipe), open: await opener() });
+  return openLocal(source ?? EMBEDDED, { ...options, recipe: await recipeFrom(options.recipe), ...(await platformOf({})) });
 }
 
 /** The library itself. */

@@ -8,7 +8,7 @@ export const openModel: OpenModel = async ({ source, ...options }, { signal, ...
   const path = source ?? EMBEDDED;
   const platform = await platformOf(memory);
   const packed = (await identify(path)).kind === 'container';
-  const image = await openLocal(path, { ...options, signal, open: platform.open });
+  const image = await openLocal(path, { ...options, ...platform, signal });
   try {
     const context = Math.min(memory.context, image.manifest.config.context);
     const kv = packed ? options.kv : undefined; // a checkpoint's recipe has taken it in

@@ -16,7 +16,8 @@ export const packError = (error: unknown): PackedError =>
 
 const unpackError = ({ code, message }: PackedError): Error => (code === null ? new Error(message) : new TetradError(code, message));
 
-type Answer = { readonly outcome: unknown } | { readonly error: PackedError };
+/** What a thread says to a job. */
+export type Answer = { readonly outcome: unknown } | { readonly error: PackedError };
 
 const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 
@@ -43,7 +44,7 @@ class ThreadLane implements Lane, AsyncDisposable {
         reject(signal.reason as Error);
         void worker.terminate();
       }, { signal: done.signal, once: true });
-      worker.postMessage(job);
+      worker.postMessage(job, []);
     }).finally(() => done.abort());
   }
 

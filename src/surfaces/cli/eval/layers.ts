@@ -37,7 +37,7 @@ export async function evaluateLayers(session: Session): Promise<LayerErrors> {
   const errors = await withProgress(session.context, ({ onProgress }) =>
     layerErrors(base, packed, ids, { signal, onBlock: (loaded, total) => onProgress?.({ stage: 'blocks', loaded, total }) }));
   if (flags.svg !== undefined) {
-    await writeFile(flags.svg, layersSvg(errors, session.name)).catch((cause: NodeJS.ErrnoException) => {
+    await writeFile(flags.svg, layersSvg(errors, flags.recipe === undefined ? session.name : `${session.name} by ${flags.recipe}`)).catch((cause: NodeJS.ErrnoException) => {
       throw new TetradError('io_error', `Cannot write ${flags.svg}: the system says ${cause.code}`, { cause });
     });
   }
