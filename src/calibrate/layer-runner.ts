@@ -32,16 +32,15 @@ export class LayerRunner implements AsyncDisposable {
     return (this.#stack = await createLayerStack(image, this.#open, { ...this.#options, signal }));
   }
 
-  /** Runs the layer over states f32 [tokens, hidden], sequences of these lengths one after the other; leaves the result in `out`, which may be `states`, if at all. */
+  /** Runs the layer over states f32 [tokens, hidden], sequences of these lengths one after the other. `out` as in `LayerStack.run`. */
   async run(states: Float32Array, lengths: readonly number[], out: Float32Array | null, { counts, onTokens, signal }: RunOptions = {}): Promise<void> {
     const stack = this.#stack!;
     const { hidden } = stack.manifest.config;
-    const unused = new Float32Array(out ? 0 : Math.max(...lengths) * hidden);
     let at = 0;
     for (const [sequence, length] of lengths.entries()) {
       const to = at + length * hidden;
       stack.reset();
-      stack.run(states.subarray(at, to), out ? out.subarray(at, to) : unused.subarray(0, to - at), counts?.(sequence) ?? null);
+      stack.run(states.subarray(at, to), out && out.subarray(at, to), counts?.(sequence) ?? null);
       at = to;
       onTokens?.(length);
       await pause();

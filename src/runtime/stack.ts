@@ -70,12 +70,13 @@ export class LayerStack implements AsyncDisposable {
   /** Whether `refill` takes an image: it has the same arrays in the same places. */
   fits({ config, linears, vectors, bytes }: Manifest): boolean {
     const own = this.manifest;
-    return JSON.stringify({ config, linears, vectors, bytes }) === JSON.stringify({ config: own.config, linears: own.linears, vectors: own.vectors, bytes: own.bytes });
+    const same = (a: object, b: object): boolean => JSON.stringify(a) === JSON.stringify(b);
+    return bytes === own.bytes && same(config, own.config) && same(linears, own.linears) && same(vectors, own.vectors);
   }
 
   /** Puts other weights of the same layout into the place of those that are there; begins another sequence. */
   async refill(image: ModelImage, options: CopyOptions = {}): Promise<void> {
-    if (!this.fits(image.manifest)) throw new TetradError('invalid_argument', 'Cannot put other layers into the place of these: their layout differs, needed is the same');
+    if (!this.fits(image.manifest)) throw new TetradError('invalid_argument', 'Cannot replace layers: the layout of the new ones differs, needed is the same');
     const { layout, backend } = this.#opened;
     await fill(image, backend.memory.u8.subarray(layout.image, layout.image + image.manifest.bytes), options);
     this.#forward.prepare();
@@ -83,15 +84,15 @@ export class LayerStack implements AsyncDisposable {
   }
 
   /**
-   * Runs the next tokens of the sequence: rows f32 [tokens, hidden]. Returns what the last layer leaves, in `out`, which may be `rows`. `counts`: what
-   * second moments are to sum up, the same for all calls of a sequence.
+   * Runs the next tokens of the sequence: rows f32 [tokens, hidden]. What the last layer leaves goes into `out`, which may be `rows`; null: only its inputs are
+   * wanted. `counts`: what second moments are to sum up, the same for all calls of a sequence.
    */
-  run(rows: Float32Array, out: Float32Array = new Float32Array(rows.length), counts: Counts | null = null): Float32Array {
+  run(rows: Float32Array, out: Float32Array | null, counts: Counts | null = null): void {
     const { hidden } = this.manifest.config;
     const tokens = rows.length / hidden;
     if (this.#disposed) throw new TetradError('disposed', 'Cannot run layers: they have been disposed of');
-    if (!Number.isInteger(tokens) || out.length !== rows.length) {
-      throw new TetradError('invalid_argument', `Cannot run layers on ${rows.length} values into ${out.length}: needed are as many, in rows of ${hidden}`);
+    if (!Number.isInteger(tokens) || (out && out.length !== rows.length)) {
+      throw new TetradError('invalid_argument', `Cannot run layers on ${rows.length} values into ${out?.length ?? 'none'}: needed are as many, in rows of ${hidden}`);
     }
     if (this.#position + tokens > this.context) {
       throw new TetradError('context_overflow', `Cannot run ${tokens} tokens: position ${this.#position} leaves room for ${this.context - this.#position}`);
@@ -99,14 +100,13 @@ export class LayerStack implements AsyncDisposable {
     for (let done = 0; done < tokens; ) {
       const count = Math.min(tokens - done, PAGE - (this.#position % PAGE));
       const block = [done * hidden, (done + count) * hidden] as const;
-      this.#block(rows.subarray(...block), out.subarray(...block), count, counts);
+      this.#block(rows.subarray(...block), out && out.subarray(...block), count, counts);
       done += count;
     }
-    return out;
   }
 
   /** Up to a page of tokens, which crosses none. */
-  #block(rows: Float32Array, out: Float32Array, count: number, counts: Counts | null): void {
+  #block(rows: Float32Array, out: Float32Array | null, count: number, counts: Counts | null): void {
     const { layout, backend, workers } = this.#opened;
     const { hidden } = this.manifest.config;
     const { f32, i32 } = backend.memory;
@@ -120,9 +120,10 @@ export class LayerStack implements AsyncDisposable {
     this.#forward.caches[0]!.begin(page);
     this.#forward.moments?.begin(counts && { from: Math.max(0, counts.from - position), attention: counts.attention?.(page) ?? false });
     this.#command.count = count;
+    this.#command.rows = out ? 0 : -1;
     if (workers) workers.lead(this.#forward, this.#command);
     else this.#forward.run(this.#command);
-    for (let t = 0; t < count; t++) out.set(f32.subarray(x + t * stride, x + t * stride + hidden), t * hidden);
+    for (let t = 0; out && t < count; t++) out.set(f32.subarray(x + t * stride, x + t * stride + hidden), t * hidden);
     this.#position += count;
   }
 

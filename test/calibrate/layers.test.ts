@@ -8,7 +8,7 @@ import { recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import { threadHost } from '../../src/surfaces/adapters/node-threads.ts';
 import { createLayerStack } from '../../src/runtime/stack.ts';
-import { hiddenStates, openOwn, openShared } from '../support/layers.ts';
+import { hiddenStates, openOwn, openShared, through } from '../support/layers.ts';
 import { naiveGram } from '../support/naive-moments.ts';
 import { stripsTypes } from '../support/node.ts';
 import { largestDifference, largestMagnitude } from '../support/logits.ts';
@@ -43,10 +43,10 @@ async function pack(calibration: LayerCalibration, stop = 3): Promise<{ bytes: U
   for (let layer = 0; layer < stop; layer++) {
     const saved = await calibration.saved(layer);
     const seen = saved ? null : await calibration.hessians(layer);
-    const made = saved ?? packedLayers[layer]!.slice();
-    if (seen) new Float32Array(made.buffer, 0, 1)[0] = 1 + 0.1 * seen.get(`layers.${layer}.mlp.down`)!.input[0]!;
-    await calibration.packed(layer, made);
-    bytes.push(made.slice());
+    const own = saved ?? packedLayers[layer]!.slice();
+    if (seen) new Float32Array(own.buffer, 0, 1)[0] = 1 + 0.1 * seen.get(`layers.${layer}.mlp.down`)!.input[0]!;
+    await calibration.packed(layer, own);
+    bytes.push(own.slice());
     moments.push(seen);
   }
   return { bytes, moments };
@@ -68,7 +68,7 @@ async function wanted(layer: number, site: string, states: readonly Float32Array
       if (name !== `layers.0.${site}`) return;
       for (let t = 0; t < tokens; t++) if (position++ >= skip) rows.push(values.slice(t * stride, t * stride + cols));
     };
-    stack.run(own);
+    stack.run(own, null);
   }
   return Float32Array.from(naiveGram(rows, rows[0]!.length), (sum) => sum / rows.length);
 }
@@ -87,14 +87,14 @@ describe('LayerCalibration', () => {
     }
   });
 
-  it.each([['f32', KV32], ['8-bit', KV8]] as const)('gives those of inputs that have gone through the packed layers before, with a cache of their own: %s', async (_, kv) => {
+  it.each([['f32', KV32], ['8-bit', KV8]] as const)('gives those of inputs that have gone through the packed layers before, with their %s cache', async (_, kv) => {
     const calibration = await begin({ kv });
     const { bytes, moments } = await pack(calibration);
     const states = await Promise.all(sequences.map((ids) => hiddenStates(source, ids).then(([first]) => first!)));
     for (let layer = 0; layer < 2; layer++) {
       for (const [s, rows] of states.entries()) {
         await using stack = await createLayerStack(layerImage(target.manifest, layer, bytes[layer]!), openOwn, { context: 80, kv });
-        states[s] = stack.run(rows);
+        states[s] = through(stack, rows);
       }
     }
     const want = await wanted(2, 'attn.o', states, 0);
@@ -149,7 +149,8 @@ describe('LayerCalibration', () => {
   });
 
   it('names the site whose activations are not finite', async () => {
-    const broken = { ...store, tensor: (name: string) => ({ ...store.tensor(name), read: async (from: number, to: number) => (await store.tensor(name).read(from, to)).map((x) => (name === 'embed' ? NaN : x)) }) };
+    const tensor = store.tensor('embed');
+    const broken = { ...store, tensor: () => ({ ...tensor, read: async (from: number, to: number) => (await tensor.read(from, to)).fill(NaN) }) };
     const calibration = await begin({ store: broken });
     await expect(calibration.hessians(0)).rejects.toMatchObject({ code: 'invalid_argument', message: expect.stringContaining('layers.0.attn.qkv') });
   });

@@ -27,7 +27,7 @@ test.each(RECIPE_NAMES.filter((name) => name !== 'keep'))(`recipe %s gives the s
   const store = await openSafetensors(fileDirectory(tinyFolder('llama3')));
   try {
     const plain = await createDecoder(quantize(store, recipe('f32')), (bytes) => openWasm(modules, 'simd128', bytes), { context, kv: KV32 });
-    const image = quantize(store, recipe(name), { samples: await collectSamples(plain, ids) });
+    const image = quantize(store, recipe(name), { samples: await collectSamples(plain, [ids]) });
     const own = allLogits(await createDecoder(image, openReference, { context, kv: image.manifest.kv, logitRows: PAGE }), tokens);
     expect(own.every(Number.isFinite)).toBe(true);
     for (const isa of paths) {

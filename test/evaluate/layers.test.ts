@@ -19,7 +19,7 @@ async function decoder(name: string, set: readonly string[] = [], kv: KvFormat =
   const chosen = withOverrides(recipe(name), set);
   const options = { context: 128, kv, logitRows: PAGE };
   const exact = await createDecoder(quantize(tinyStore(), recipe('f32')), open, options);
-  const samples = await collectSamples(exact, ids);
+  const samples = await collectSamples(exact, [ids]);
   return createDecoder(quantize(tinyStore(), chosen, { samples }), open, options);
 }
 

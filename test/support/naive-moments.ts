@@ -16,7 +16,8 @@ export async function naiveAverages(store: WeightStore, layer: number, x: readon
   const project = async (part: string, count: number): Promise<number[][][]> => {
     const weights = await store.tensor(`layers.${layer}.attn.${part}`).read(0, count * headDim);
     return x.map((row, t) => Array.from({ length: count }, (_, head) => {
-      const plain = Array.from({ length: headDim }, (__, i) => Array.from({ length: hidden }, (___, k) => weights[(head * headDim + i) * hidden + k]! * row[k]!).reduce((a, b) => a + b));
+      const product = (i: number): number => weights.subarray(i * hidden, (i + 1) * hidden).reduce((sum, weight, c) => sum + weight * row[c]!, 0);
+      const plain = Array.from({ length: headDim }, (__, i) => product(head * headDim + i));
       const half = headDim / 2;
       return plain.map((value, i) => {
         const [cosine, sine] = [table[t * headDim + (i % half)]!, table[t * headDim + half + (i % half)]!];
