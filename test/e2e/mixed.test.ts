@@ -23,7 +23,7 @@ const modules = await testModules();
 const open = (bytes: number) => openWasm(modules, 'simd128', bytes);
 const store = tinyStore({ config: { hidden: 288, headDim: 72 } });
 const ids = Array.from({ length: 100 }, (_, i) => (i * 89 + 7) % 260);
-const samples = await collectSamples(await createDecoder(quantize(store, recipe('f32')), open, { context: 128, kv: KV32 }), ids);
+const samples = await collectSamples(await createDecoder(quantize(store, recipe('f32')), open, { context: 128, kv: KV32 }), [ids]);
 
 /**
  * y = W x in f64, in the source's channel order: each channel's activation code is found from the set of channels that shares its scale,
@@ -32,6 +32,7 @@ const samples = await collectSamples(await createDecoder(quantize(store, recipe(
 function unpermuted(linear: Linear, order: Int32Array, weights: Float32Array, x: Float32Array): Float64Array {
   const y = new Float64Array(linear.rows);
   for (const { k, act } of integerSegments(linear)) {
+    if (act.block === 'row') throw new TypeError('whole rows are not expected here');
     const limit = act.bits === 4 ? 7 : 127;
     for (let from = k[0]; from < k[1]; from += act.block) {
       const channels = [...order.subarray(from, Math.min(k[1], from + act.block))];
