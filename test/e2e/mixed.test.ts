@@ -32,6 +32,7 @@ const samples = await collectSamples(await createDecoder(quantize(store, recipe(
 function unpermuted(linear: Linear, order: Int32Array, weights: Float32Array, x: Float32Array): Float64Array {
   const y = new Float64Array(linear.rows);
   for (const { k, act } of integerSegments(linear)) {
+    if (act.block === 'row') throw new TypeError('whole rows are not expected here');
     const limit = act.bits === 4 ? 7 : 127;
     for (let from = k[0]; from < k[1]; from += act.block) {
       const channels = [...order.subarray(from, Math.min(k[1], from + act.block))];

@@ -7,7 +7,7 @@ import { lcg, placeLinear, type LinearCase, type PlacedLinear } from '../support
 import { testModules } from '../support/modules.ts';
 
 const modules = await testModules();
-const act = (outliers?: number): ActFormat => ({ bits: 8, block: 'row', clip: 1, outliers });
+const act = (outliers?: number): ActFormat => ({ bits: 8, block: 'row', clip: 1, ...(outliers !== undefined && { outliers }) });
 const FORMATS: readonly WeightFormat[] = ([4, 6, 8] as const).flatMap((bits) => [
   ...(['f16', 'u8'] as const).flatMap((scale) => (['mid', 'int', 'min'] as const).map((zero) => ({ bits, block: 32, scale, zero }) as const)),
   ...(['mid', 'min'] as const).map((zero) => ({ bits, block: 'row', scale: 'bf16', zero }) as const),
