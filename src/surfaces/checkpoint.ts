@@ -121,7 +121,7 @@ async function calibrationOf(store: WeightStore, recipe: Recipe, options: Recipe
 async function samplesFrom(source: ModelImage, sequences: readonly (readonly number[])[], { open, threads, host }: Workshop, { signal, onProgress }: CopyOptions): Promise<ActivationSamples> {
   const context = Math.max(...sequences.map((ids) => ids.length));
   await using decoder = await createDecoder(source, open, { context, kv: KV32, threads, host, signal, onProgress });
-  return collectSamples(decoder, sequences, { signal, onProgress });
+  return await collectSamples(decoder, sequences, { signal, onProgress });
 }
 
 /** A checkpoint as a packed image, calibrated as its recipe needs. The image owns the store. */
