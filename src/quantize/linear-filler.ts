@@ -10,7 +10,7 @@ import { hessianRanges } from './hessians.ts';
 import { LOW_RANK_BITS, type PlannedLinear } from './plan.ts';
 import { formatsOf, stepOf, type Recipe, type SiteFormats } from './recipe.ts';
 import { bytesOf, RowWriter, type Put } from './row-writer.ts';
-import { chunkRows, RowReader } from './rows.ts';
+import { checkFinite, chunkRows, RowReader } from './rows.ts';
 import { orderKind } from './segments.ts';
 import { kvConstants } from './steps/kv-constants.ts';
 import { lowRank, type LowRank } from './steps/low-rank.ts';
@@ -64,6 +64,7 @@ export class LinearFiller {
     const put: Put = (ref, bytes, at = 0) => target.bytes.set(bytes, ref.offset - target.base + at);
     if (norm) {
       const values = await store.tensor(spec.norm!).read(0, 1, signal);
+      checkFinite(spec.norm!, values);
       put(norm, bytesOf(order ? values.map((_, i) => values[order[i]!]!) : values));
     }
     if (kv) put(kv, bytesOf(kvConstants(recipe, store.config, spec.layer!, (name, cols) => samplesOf(samples, recipe, { name, cols }))));
