@@ -57,13 +57,15 @@ const reorder = v.strictObject({
 /**
  * Activation blocks that get another width; channels are permuted so that they come last (COMET: Towards Practical W4A4KV4 LLMs Serving, ASPLOS 2025).
  * `share`: that part of all blocks. `threshold`: those with a channel above so many times the median channel. `over`: whether the share holds for each
- * site of each layer or for the model as a whole.
+ * site of each layer, or as a share of work for the model as a whole. `by`: errors of outputs, or these scaled by what the model's predictions lose where
+ * all blocks of a linear have the recipe's width, measured linear by linear.
  */
 const blocks = v.strictObject({
   kind: v.literal('blocks'),
   share: v.exactOptional(share),
   threshold: v.exactOptional(v.pipe(v.number(), v.gtValue(1))),
   over: v.exactOptional(v.picklist(['site', 'model'])),
+  by: v.exactOptional(v.picklist(['error', 'loss'])),
   act: v.strictObject({ bits: v.picklist([4, 8]), clip: clipRatio }),
 });
 
@@ -105,6 +107,8 @@ const clip = v.variant('by', [
   v.strictObject({ by: v.literal('range'), ratio: clipRatio }),
   /** The least squared error of the weights: rounds of nearest codes and refitted grid. */
   v.strictObject({ by: v.literal('leastSquares') }),
+  /** Both ends of the range moved in on their own, by up to a fifth: the least squared error, weighted by what a channel's errors cost. */
+  v.strictObject({ by: v.literal('ends') }),
   /** `steps` smaller ranges: the least sum of |error|^power. */
   v.strictObject({ by: v.literal('error'), power: v.pipe(v.number(), v.minValue(1), v.maxValue(4)), steps: count(1, 100) }),
   /** The same by the error of the block's part of the output on calibration inputs. */

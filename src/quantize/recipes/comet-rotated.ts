@@ -9,10 +9,10 @@ export const cometRotated: Recipe = {
     { kind: 'rotate', residual: true, heads: true, online: ['attn.o', 'mlp.down'] },
     { kind: 'reorder', by: 'energy' },
   ],
-  split: [{ kind: 'blocks', share: 0.25, over: 'model', act: { bits: 8, clip: 1 } }],
+  split: [{ kind: 'blocks', share: 0.25, over: 'model', by: 'loss', act: { bits: 8, clip: 1 } }],
   rounding: { kind: 'gptq', damping: 0.01, order: 'given', groups: 'updated', inputs: 'quantised', attention: true, sweeps: 0 },
   weight: { bits: 4, block: 32, scale: 'u8', zero: 'min' },
-  act: { bits: 4, block: 32, clip: 1, zero: 'min' },
+  act: { bits: 4, block: 32, clip: 0.95, zero: 'min' },
   kv: { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 },
   sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
 };

@@ -6,10 +6,10 @@ export const comet: Recipe = {
   description: '4-bit weights; a quarter of the activation blocks at 8 bits, the rest at 4, after a permutation of channels; 4-bit cache by channels',
   paper: 'COMET: Towards Practical W4A4KV4 LLMs Serving, ASPLOS 2025',
   transforms: [{ kind: 'reorder', by: 'energy' }],
-  split: [{ kind: 'blocks', share: 0.25, over: 'model', act: { bits: 8, clip: 1 } }],
+  split: [{ kind: 'blocks', share: 0.25, over: 'model', by: 'loss', act: { bits: 8, clip: 1 } }],
   rounding: { kind: 'gptq', damping: 0.01, order: 'given', groups: 'updated', inputs: 'quantised', attention: true, sweeps: 0 },
   weight: { bits: 4, block: 32, scale: 'u8', zero: 'min' },
-  act: { bits: 4, block: 32, clip: 1, zero: 'min' },
+  act: { bits: 4, block: 32, clip: 0.95, zero: 'min' },
   kv: { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 },
   sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
 };

@@ -65,7 +65,7 @@ export function roundRows(job: RoundJob): Rounded {
   if (typeof rounding === 'object' && !job.hessian) refuse('there is no Hessian, needed is one of the inputs where columns make up for each other');
   if (sparseShare > 0 && cols > 65536) refuse(`there are ${cols} channels, needed are at most 65536 beside single weights`);
   const hessian = job.hessian && prepareHessian(job.hessian, cols, segments, rounding);
-  const fit = fitterOf(job.clip, hessian);
+  const fit = fitterOf(job.clip, hessian, job.cols);
   const panels = Array.from({ length: Math.ceil(rows / PANEL) }, (_, p) => roundPanel(job, p * PANEL, hessian, fit));
   let index = 0;
   const rounded = segments.map((segment) => collect(panels, isGrid(segment.weight) ? index++ : -1, segment, rows));
