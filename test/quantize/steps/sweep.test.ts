@@ -210,7 +210,7 @@ describe('descend()', () => {
     for (const format of GRIDS) {
       const job = roundJob(values, cols, format, { hessian, rounding: { ...COMPENSATED, sweeps: 2 }, sparseShare: 0.02 });
       const hess = prepareHessian(hessian, cols, job.segments, job.rounding);
-      const panel = roundPanel(job, 0, hess, fitterOf(job.clip, hess));
+      const panel = roundPanel(job, 0, hess, fitterOf(job.clip, hess, job.cols));
       const rounded = roundRows(job);
       expect([...valuesOf(rounded, job.segments, 20, cols).subarray(0, 16 * cols)]).toEqual([...panel.values]);
       expect(dequantise(format, rounded.segments[0]!.codes!, rounded.segments[0]!.rowScales!).every(Number.isFinite)).toBe(true);
