@@ -129,7 +129,7 @@ export class LinearFiller {
       if (from >= to) continue;
       parts.push(await round({
         rows: to - from, cols, values: values.subarray((from - first) * cols, (to - first) * cols), segments, sparseShare, hessian: range.hessian,
-        rounding: roundingOf(formats), clip: formats.clip,
+        ...(segments.some(({ weight }) => isGrid(weight)) ? { rounding: roundingOf(formats), clip: formats.clip } : NUMBERS),
       }));
     }
     return joinRounded(parts);
@@ -140,6 +140,9 @@ export class LinearFiller {
     return { segments: [takeGrid(await this.#reader.grid(spec, first, last, signal), last - first, spec.cols, weight)], sparse: null };
   }
 }
+
+/** How weights are rounded that all stay numbers, whatever the recipe says of grids: nothing asks for a Hessian. */
+const NUMBERS = { rounding: 'nearest', clip: { by: 'leastSquares' } } as const;
 
 /** Rounding that is not taking a grid over. */
 const roundingOf = ({ rounding }: SiteFormats): Exclude<SiteFormats['rounding'], 'source'> => (rounding === 'source' ? 'nearest' : rounding);
