@@ -1,6 +1,6 @@
 import { headLine } from '../result.ts';
 import { MODEL_NAMES, MODELS, type ModelName } from './models.ts';
-import type { LabResult } from './result.ts';
+import type { LabResult, Quality } from './result.ts';
 import { GROUPS, type LabRow } from './rows.ts';
 import { costTable, halvesTable, qualityTable, recipeTable, type Found } from './tables.ts';
 
@@ -36,24 +36,31 @@ export const CHARTS = {
 export type Chart = keyof typeof CHARTS;
 
 const image = (model: ModelName) => (name: Chart): string => `![${MODELS[model].file}: ${CHARTS[name]}](img/${model}-${name}.svg)\n`;
-const f32Of = (found: readonly Found[]): string => {
-  const known = found.flatMap(({ result: { quality: { whole } } }) => (whole ? [whole] : []));
-  return known.length === 0 ? '' : ` f32 perplexity: ${(known[0]!.perplexity / known[0]!.ratio).toFixed(3)}.`;
-};
+/** What the f32 model of some rows came to: `21.197`. */
+const f32Of = ([first]: readonly Quality[]): string => (first ? (first.perplexity / first.ratio).toFixed(3) : '-');
+const wholes = (found: readonly Found[]): Quality[] => found.flatMap(({ result: { quality: { whole } } }) => (whole ? [whole] : []));
+
+/** Our rows and llama.cpp's over the same halves of windows; nothing where it has none. */
+function besideText(found: readonly Found[]): string[] {
+  const theirs = found.filter(({ row }) => row.group === 'llama.cpp');
+  if (theirs.length === 0) return [];
+  const halves = (of: readonly Found[]): Quality[] => of.map(({ result }) => result.quality.halves);
+  const exact = `f32 comes to ${f32Of(halves(found.filter((one) => !theirs.includes(one))))} here and to ${f32Of(halves(theirs))} in llama.cpp.`;
+  return [`### Beside llama.cpp\n\nSecond halves of the windows, each row against f32 in its own runtime: ${exact}\n\n${halvesTable(found)}`];
+}
 
 function section(all: readonly Series[], charts: readonly Chart[]): string {
   const [main, ...others] = all;
   if (!main) return '';
   const { title, about } = MODELS[main.model];
   const first = main.found[0]!.result;
-  const peers = main.found.some(({ row }) => row.group === 'llama.cpp');
   return [
     `## ${title}\n\n${about}\n`,
-    `${main.windows} windows of ${main.context} tokens.${f32Of(main.found)} ${headLine({ machine: first.machine, limits: null })}.\n`,
+    `${main.windows} windows of ${main.context} tokens; f32 perplexity ${f32Of(wholes(main.found))}. ${headLine({ machine: first.machine, limits: null })}.\n`,
     ...charts.map(image(main.model)),
     `### Quality and size\n\n${qualityTable(main.found)}`,
-    ...others.map((series) => `#### ${series.windows} windows of ${series.context} tokens\n\n${f32Of(series.found).trim()}\n\n${qualityTable(series.found)}`),
-    ...(peers ? [`### Beside llama.cpp\n\nSecond halves of the windows, ours and theirs; each against f32 in its own runtime.\n\n${halvesTable(main.found)}`] : []),
+    ...others.map((series) => `#### ${series.windows} windows of ${series.context} tokens\n\nf32 perplexity ${f32Of(wholes(series.found))}.\n\n${qualityTable(series.found)}`),
+    ...besideText(main.found),
     `### Speed and time\n\nTokens per second on one thread, medians: a prompt of 512 tokens, then 64 tokens one by one, on the fastest kernels and on plain simd128.\n\n${costTable(main.found)}`,
     `### What each row is\n\n${recipeTable(main.found)}`,
     `One command measures a row:\n\n\`\`\`sh\n${all.flatMap((series) => series.found.map(({ row: { label } }) => command(series, label))).join('\n')}\n\`\`\`\n`,
