@@ -10,7 +10,7 @@ import type { LinearSpec } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
 import { choose } from '../quantize/choices.ts';
 import { withOverrides } from '../quantize/overrides.ts';
-import { parseRecipe } from '../quantize/parse.ts';
+import { checkLayers, parseRecipe } from '../quantize/parse.ts';
 import { formatsOf, hessianNeeds, isIntegerAct, isNamedGrid, needsCalibration, needsSamples, stepOf, type Recipe } from '../quantize/recipe.ts';
 import { recipe as namedRecipe } from '../quantize/registry.ts';
 import { quantize } from '../quantize/run.ts';
@@ -127,6 +127,7 @@ async function samplesFrom(source: ModelImage, sequences: readonly (readonly num
 /** A checkpoint as a packed image, calibrated as its recipe needs. The image owns the store. */
 export async function quantizeStore(store: WeightStore, recipe: Recipe, options: RecipeOptions, workshop: Workshop): Promise<ModelImage> {
   const { signal, onProgress } = options;
+  checkLayers(recipe, store.config.layers);
   const clock = new Clock(workshop.now);
   const round: Round = (job) => clock.time('rounding', () => (workshop.round ?? roundRows)(job));
   const rotated = await rotateStore(store, recipe);
@@ -137,11 +138,11 @@ export async function quantizeStore(store: WeightStore, recipe: Recipe, options:
   const { store: smoothed, samples } = await clock.time('smoothing', () => smoothStore(rotated, recipe, plain, siteRounding(recipe), signal));
   const choices = await clock.time('orders', () => choose(smoothed, recipe, samples, signal));
   const layers = async (packed: Manifest): Promise<LayerCalibration> => {
-    const { inputs, attention } = hessianNeeds(recipe);
+    const { inputs, attention, skip, correction } = hessianNeeds(recipe);
     const { open, threads, host, now } = workshop;
     const checkpoints = await workshop.checkpoints?.({ recipe, sequences });
     return (calibration = await LayerCalibration.begin({
-      store: smoothed, source: quantize(smoothed, f32), packed, sequences, inputs, kv: recipe.kv, open, threads, host, now, signal, onProgress,
+      store: smoothed, source: quantize(smoothed, f32), packed, sequences, inputs, skip, drift: correction, kv: recipe.kv, open, threads, host, now, signal, onProgress,
       ...(attention && { averages: { every: AVERAGED } }), checkpoints,
     }));
   };

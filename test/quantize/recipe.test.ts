@@ -37,7 +37,7 @@ describe('formatsOf()', () => {
   it('lets later site rules win and leaves other sites alone', () => {
     const act = { bits: 8, block: 128, clip: 1 };
     const changed = parseRecipe({ ...recipe('w4a4'), sites: [{ match: { site: 'mlp.down' }, act }, { match: { site: 'mlp.down' }, act: { ...act, block: 32 } }] });
-    const at = (site: 'mlp.down' | 'attn.o', layer: number) => formatsOf(changed, { site, layer });
+    const at = (site: 'mlp.down' | 'attn.o', layer: number) => formatsOf(changed, { site, layer, layers: 30 });
     expect(at('mlp.down', 3)).toEqual({ weight: recipe('w4a4').weight, act: { ...act, block: 32 }, rounding: 'nearest', clip: { by: 'leastSquares' } });
     expect(at('attn.o', 3).act).toEqual(recipe('w4a4').act);
   });
@@ -45,7 +45,7 @@ describe('formatsOf()', () => {
   it('takes a rule only in its layers', () => {
     const weight = { bits: 6, block: 32, scale: 'u8', zero: 'min' };
     const changed = parseRecipe({ ...recipe('w4a8'), sites: [{ match: { site: 'mlp.down', layers: [2, 4] }, weight }] });
-    expect([1, 2, 4, 5].map((layer) => formatsOf(changed, { site: 'mlp.down', layer }).weight.bits)).toEqual([4, 6, 6, 4]);
+    expect([1, 2, 4, 5].map((layer) => formatsOf(changed, { site: 'mlp.down', layer, layers: 30 }).weight.bits)).toEqual([4, 6, 6, 4]);
   });
 });
 
@@ -96,7 +96,7 @@ describe('parseRecipe()', () => {
     ['blocks by share and threshold', { split: [{ kind: 'blocks', share: 0.1, threshold: 8, act: { bits: 8, clip: 1 } }] }, 'split.0 has both of share and threshold'],
     ['blocks of whole rows', { act: { bits: 4, block: 'row', clip: 1 }, sites: [], split: [{ kind: 'blocks', share: 0.1, act: { bits: 8, clip: 1 } }] }, 'split.0 has no activation blocks to choose from'],
     ['a rank that is no panel', { split: [{ kind: 'lowRank', rank: 20, iterations: 1 }] }, 'split.0.rank is 20, needed is'],
-    ['an order of columns that grids cannot follow', { rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'updated', inputs: 'exact', attention: false, sweeps: 0 } }, 'rounding.groups is "updated" where rounding.order is "energy"'],
+    ['an order of columns that grids cannot follow', { rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'updated', inputs: 'exact', attention: false, sweeps: 0, skip: 0, correction: 0 } }, 'rounding.groups is "updated" where rounding.order is "energy"'],
     ['outliers of static activations', { act: { bits: 8, block: 64, clip: 1, range: 'static', outliers: 6 } }, 'act.outliers is 6 where activations are static'],
   ];
   for (const [what, changes, expected] of cases) {
@@ -120,7 +120,7 @@ describe('withOverrides()', () => {
     expect(changed.act).toEqual({ bits: 8, block: 128, clip: 1 });
     expect(changed.sites).toHaveLength(2);
     expect(recipe('w4ax').split[0]).toMatchObject({ share: 0.25 });
-    expect(formatsOf(withOverrides(recipe('w4a8'), ['rounding=source', 'sites.0.rounding=nearest']), { site: 'output', layer: null }).rounding).toBe('nearest');
+    expect(formatsOf(withOverrides(recipe('w4a8'), ['rounding=source', 'sites.0.rounding=nearest']), { site: 'output', layer: null, layers: 30 }).rounding).toBe('nearest');
   });
 
   it('takes the KV cache by width or field by field', () => {

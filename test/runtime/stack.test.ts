@@ -23,10 +23,10 @@ afterEach(async () => {
   made = [];
 });
 
-interface Options { kv?: KvFormat; threads?: number; attention?: boolean }
+interface Options { kv?: KvFormat; threads?: number; attention?: boolean; drift?: boolean }
 
-async function stackOf(image: ModelImage, { kv = KV32, threads = 1, attention }: Options = {}): Promise<LayerStack> {
-  const moments = attention === undefined ? undefined : { attention };
+async function stackOf(image: ModelImage, { kv = KV32, threads = 1, attention, drift = false }: Options = {}): Promise<LayerStack> {
+  const moments = attention === undefined ? undefined : { attention, drift };
   const stack = await createLayerStack(image, threads === 1 ? openOwn : openShared, { context: TOKENS, kv, threads, host: threadHost, moments });
   made.push(stack);
   return stack;

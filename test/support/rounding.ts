@@ -39,7 +39,7 @@ export function outputError(values: Float32Array, rounded: Float32Array, hessian
   return total;
 }
 
-export const COMPENSATED = { kind: 'gptq', damping: 0.01, order: 'given', groups: 'static', inputs: 'exact', attention: false, sweeps: 0 } as const;
+export const COMPENSATED = { kind: 'gptq', damping: 0.01, order: 'given', groups: 'static', inputs: 'exact', attention: false, sweeps: 0, skip: 0, correction: 0 } as const;
 
 /** A job of one format with nearest rounding by least squares, but for `changes`. */
 export function roundJob(values: Float32Array, cols: number, weight: WeightFormat | FloatFormat, changes: Partial<RoundJob> = {}): RoundJob {
