@@ -44,7 +44,7 @@ export const COMPENSATED = { kind: 'gptq', damping: 0.01, order: 'given', groups
 /** A job of one format with nearest rounding by least squares, but for `changes`. */
 export function roundJob(values: Float32Array, cols: number, weight: WeightFormat | FloatFormat, changes: Partial<RoundJob> = {}): RoundJob {
   return {
-    rows: values.length / cols, cols, values, segments: [{ from: 0, to: cols, weight }], rounding: 'nearest', clip: { by: 'leastSquares' }, hessian: null, sparseShare: 0, ...changes,
+    rows: values.length / cols, cols, values, segments: [{ from: 0, to: cols, weight }], rounding: 'nearest', clip: { by: 'leastSquares' }, hessian: null, drift: null, sparseShare: 0, ...changes,
   };
 }
 
