@@ -124,11 +124,11 @@ export class LinearFiller {
     const sparseShare = linear.branches?.some(({ kind }) => kind === 'sparse') ? stepOf(recipe, 'sparse')!.share : 0;
     const { cols } = spec;
     const parts: Rounded[] = [];
-    for (const range of hessianRanges(spec, hessians, order)) {
-      const [from, to] = [Math.max(first, range.rows[0]), Math.min(last, range.rows[1])];
+    for (const { rows, hessian, drift } of hessianRanges(spec, hessians, order)) {
+      const [from, to] = [Math.max(first, rows[0]), Math.min(last, rows[1])];
       if (from >= to) continue;
       parts.push(await round({
-        rows: to - from, cols, values: values.subarray((from - first) * cols, (to - first) * cols), segments, sparseShare, hessian: range.hessian,
+        rows: to - from, cols, values: values.subarray((from - first) * cols, (to - first) * cols), segments, sparseShare, hessian, drift,
         ...(segments.some(({ weight }) => isGrid(weight)) ? { rounding: roundingOf(formats), clip: formats.clip } : NUMBERS),
       }));
     }

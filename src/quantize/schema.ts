@@ -88,7 +88,9 @@ const lowRank = v.strictObject({ kind: v.literal('lowRank'), rank: v.pipe(count(
  * Rounding column by column, each error made up for by the columns that follow (Frantar et al., GPTQ, 2022). `damping`: of the mean of the Hessian's
  * diagonal. `order`: columns as they lie, or by descending activation energy. `groups`: grids fitted to the weights as they were, or as they are when
  * their block begins. `inputs`: of layers after unquantised or quantised ones. `attention`: the Hessian of values is that of the inputs after the
- * attention average. `sweeps`: rounds of coordinate descent and of refitted grids afterwards.
+ * attention average. `sweeps`: rounds of coordinate descent and of refitted grids afterwards. `skip`: tokens at the start of each sequence that moments leave
+ * out: what attention rests on is hundreds of times larger than all else. `correction`: the share of what quantised inputs differ by that the weights make
+ * up for before they are rounded (`steps/correct.ts`).
  */
 const compensated = v.strictObject({
   kind: v.literal('gptq'),
@@ -98,6 +100,8 @@ const compensated = v.strictObject({
   inputs: v.picklist(['exact', 'quantised']),
   attention: v.boolean(),
   sweeps: count(0, 20),
+  skip: count(0, 64),
+  correction: share,
 });
 const rounding = v.union([v.picklist(['nearest', 'source']), compensated]);
 
@@ -115,9 +119,10 @@ const clip = v.variant('by', [
   v.strictObject({ by: v.literal('output'), steps: count(1, 100) }),
 ]);
 
-const layerRange = v.strictTuple([count(0, 1023), count(0, 1023)]);
+/** [first, last]; negative numbers count from the end: -1 is the last layer. */
+const layerRange = v.strictTuple([count(-1024, 1023), count(-1024, 1023)]);
 
-/** Formats of one site, of some layers [first, last] or all, instead of the recipe's own; later rules win. */
+/** Formats of one site, of some layers or all, instead of the recipe's own; later rules win. */
 const siteRule = v.strictObject({
   match: v.strictObject({ site: v.picklist(SITES), layers: v.exactOptional(layerRange) }),
   weight: v.exactOptional(weight),

@@ -12,7 +12,7 @@ import { linearSpecs, type LinearSpec } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
 import { choose, orderBefore } from '../quantize/choices.ts';
 import { withOverrides } from '../quantize/overrides.ts';
-import { parseRecipe } from '../quantize/parse.ts';
+import { checkLayers, parseRecipe } from '../quantize/parse.ts';
 import { formatsOf, hessianNeeds, isIntegerAct, isNamedGrid, needsCalibration, needsSamples, stepOf, type Recipe } from '../quantize/recipe.ts';
 import { recipe as namedRecipe } from '../quantize/registry.ts';
 import { quantize } from '../quantize/run.ts';
@@ -157,6 +157,7 @@ function inOrder(values: Float32Array, order: Int32Array, change: (permuted: Flo
 /** A checkpoint as a packed image, calibrated as its recipe needs. The image owns the store. */
 export async function quantizeStore(store: WeightStore, recipe: Recipe, options: RecipeOptions, workshop: Workshop): Promise<ModelImage> {
   const { signal, onProgress } = options;
+  checkLayers(recipe, store.config.layers);
   const clock = new Clock(workshop.now);
   const round: Round = (job) => clock.time('rounding', () => (workshop.round ?? roundRows)(job));
   const rotated = await rotateStore(store, recipe);
@@ -170,11 +171,11 @@ export async function quantizeStore(store: WeightStore, recipe: Recipe, options:
   const losses = measured ? await clock.time('losses', () => lossesFrom(source, recipe, samples, sequences, workshop, options)) : undefined;
   const choices = await clock.time('orders', () => choose(smoothed, recipe, samples, { losses, signal }));
   const layers = async (packed: Manifest): Promise<LayerCalibration> => {
-    const { inputs, attention } = hessianNeeds(recipe);
+    const { inputs, attention, skip, correction } = hessianNeeds(recipe);
     const { open, threads, host, now } = workshop;
     const checkpoints = await workshop.checkpoints?.({ recipe, sequences });
     return (calibration = await LayerCalibration.begin({
-      store: smoothed, source, packed, sequences, inputs, kv: recipe.kv, open, threads, host, now, signal, onProgress,
+      store: smoothed, source, packed, sequences, inputs, skip, drift: correction, kv: recipe.kv, open, threads, host, now, signal, onProgress,
       ...(attention && { averages: { every: AVERAGED } }), checkpoints,
     }));
   };

@@ -7,7 +7,7 @@ export const house: Recipe = {
   paper: null,
   transforms: [],
   split: [],
-  rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'static', inputs: 'quantised', attention: true, sweeps: 2 },
+  rounding: { kind: 'gptq', damping: 0.03, order: 'energy', groups: 'static', inputs: 'quantised', attention: true, sweeps: 2, skip: 1, correction: 0.25 },
   weight: { bits: 4, block: 32, scale: 'u8', zero: 'min' },
   act: { bits: 8, block: 64, clip: 1 },
   kv: { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 },
