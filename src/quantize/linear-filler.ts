@@ -125,12 +125,12 @@ export class LinearFiller {
     const sparseShare = linear.branches?.some(({ kind }) => kind === 'sparse') ? stepOf(recipe, 'sparse')!.share : 0;
     const { cols } = spec;
     const parts: Rounded[] = [];
-    for (const range of hessianRanges(spec, hessians, order)) {
-      const [from, to] = [Math.max(first, range.rows[0]), Math.min(last, range.rows[1])];
+    for (const { rows, hessian, drift } of hessianRanges(spec, hessians, order)) {
+      const [from, to] = [Math.max(first, rows[0]), Math.min(last, rows[1])];
       if (from >= to) continue;
       parts.push(await round({
-        rows: to - from, cols, values: values.subarray((from - first) * cols, (to - first) * cols), segments, sparseShare, hessian: range.hessian,
-        rounding: roundingOf(formats), clip: formats.clip,
+        rows: to - from, cols, values: values.subarray((from - first) * cols, (to - first) * cols), segments, sparseShare, hessian, drift,
+        ...(segments.some(({ weight }) => isGrid(weight)) ? { rounding: roundingOf(formats), clip: formats.clip } : NUMBERS),
       }));
     }
     return joinRounded(parts);
@@ -141,6 +141,9 @@ export class LinearFiller {
     return { segments: [takeGrid(await this.#reader.grid(spec, first, last, signal), last - first, spec.cols, weight)], sparse: null };
   }
 }
+
+/** How weights are rounded that all stay numbers, whatever the recipe says of grids: nothing asks for a Hessian. */
+const NUMBERS = { rounding: 'nearest', clip: { by: 'leastSquares' } } as const;
 
 /** Rounding that is not taking a grid over. */
 const roundingOf = ({ rounding }: SiteFormats): Exclude<SiteFormats['rounding'], 'source'> => (rounding === 'source' ? 'nearest' : rounding);

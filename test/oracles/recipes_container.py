@@ -1,0 +1,2 @@
+def check(folder, model, config):
+    pass
