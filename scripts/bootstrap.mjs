@@ -17,6 +17,7 @@ const commands = {
   goldens: { build: [buildWasm], run: ['bench/goldens.ts'] },
   fidelity: { build: [buildWasm], run: ['bench/fidelity.ts'] },
   grids: { build: [buildWasm], run: ['bench/grids.ts'] },
+  lab: { build: [buildWasm], run: ['bench/lab.ts'] },
   digests: { build: [buildWasm, buildScript], run: ['scripts/digests.mjs'] },
   coldstart: { build: [buildWasm, buildScript], run: ['scripts/coldstart.mjs'] },
 };

@@ -3,13 +3,13 @@ import type { CheckpointStore } from '../../src/calibrate/checkpoints.ts';
 import { layerImage, readLayer } from '../../src/calibrate/layer-image.ts';
 import type { LinearMoments } from '../../src/calibrate/layer-moments.ts';
 import { LayerCalibration, type LayerOptions } from '../../src/calibrate/layers.ts';
-import { KV32, KV8 } from '../../src/formats/number-format.ts';
+import { KV32, KV8, type KvFormat } from '../../src/formats/number-format.ts';
 import { recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import { threadHost } from '../../src/surfaces/adapters/node-threads.ts';
 import { createLayerStack } from '../../src/runtime/stack.ts';
 import { hiddenStates, openOwn, openShared, through } from '../support/layers.ts';
-import { naiveGram } from '../support/naive-moments.ts';
+import { naiveCross, naiveGram } from '../support/naive-moments.ts';
 import { stripsTypes } from '../support/node.ts';
 import { largestDifference, largestMagnitude } from '../support/logits.ts';
 import { tinyStore } from '../support/tiny-model.ts';
@@ -44,7 +44,8 @@ async function pack(calibration: LayerCalibration, stop = 3): Promise<{ bytes: U
     const saved = await calibration.saved(layer);
     const seen = saved ? null : await calibration.hessians(layer);
     const own = saved ?? packedLayers[layer]!.slice();
-    if (seen) new Float32Array(own.buffer, 0, 1)[0] = 1 + 0.1 * seen.get(`layers.${layer}.mlp.down`)!.input[0]!;
+    const { input, drift } = seen?.get(`layers.${layer}.mlp.down`) ?? {};
+    if (input) new Float32Array(own.buffer, 0, 1)[0] = 1 + 0.1 * input[0]! + 10 * (drift?.[1] ?? 0);
     await calibration.packed(layer, own);
     bytes.push(own.slice());
     moments.push(seen);
@@ -57,8 +58,8 @@ function memoryStore(): CheckpointStore & { readonly files: Map<string, Uint8Arr
   return { files, load: async (name) => files.get(name) ?? null, save: async (name, bytes) => void files.set(name, bytes.slice()) };
 }
 
-/** Mean moments of a site from states that enter a layer, sequence by sequence. */
-async function wanted(layer: number, site: string, states: readonly Float32Array[], skip: number): Promise<Float32Array> {
+/** Inputs of a site, from states that enter a layer, sequence by sequence. */
+async function inputsOf(layer: number, site: string, states: readonly Float32Array[], skip: number): Promise<Float32Array[]> {
   const rows: Float32Array[] = [];
   for (const own of states) {
     const image = layerImage(source.manifest, layer, await readLayer(source, layer));
@@ -70,7 +71,25 @@ async function wanted(layer: number, site: string, states: readonly Float32Array
     };
     stack.run(own, null);
   }
+  return rows;
+}
+
+/** Their mean moments. */
+async function wanted(...of: Parameters<typeof inputsOf>): Promise<Float32Array> {
+  const rows = await inputsOf(...of);
   return Float32Array.from(naiveGram(rows, rows[0]!.length), (sum) => sum / rows.length);
+}
+
+/** States of all sequences that have gone through packed layers. */
+async function afterPacked(bytes: readonly Uint8Array[], kv: KvFormat): Promise<Float32Array[]> {
+  const states = await Promise.all(sequences.map((ids) => hiddenStates(source, ids).then(([first]) => first!)));
+  for (const [layer, own] of bytes.entries()) {
+    for (const [s, rows] of states.entries()) {
+      await using stack = await createLayerStack(layerImage(target.manifest, layer, own), openOwn, { context: 80, kv });
+      states[s] = through(stack, rows);
+    }
+  }
+  return states;
 }
 
 describe('LayerCalibration', () => {
@@ -90,15 +109,30 @@ describe('LayerCalibration', () => {
   it.each([['f32', KV32], ['8-bit', KV8]] as const)('gives those of inputs that have gone through the packed layers before, with their %s cache', async (_, kv) => {
     const calibration = await begin({ kv });
     const { bytes, moments } = await pack(calibration);
-    const states = await Promise.all(sequences.map((ids) => hiddenStates(source, ids).then(([first]) => first!)));
-    for (let layer = 0; layer < 2; layer++) {
-      for (const [s, rows] of states.entries()) {
-        await using stack = await createLayerStack(layerImage(target.manifest, layer, bytes[layer]!), openOwn, { context: 80, kv });
-        states[s] = through(stack, rows);
-      }
-    }
+    const states = await afterPacked(bytes.slice(0, 2), kv);
     const want = await wanted(2, 'attn.o', states, 0);
     expect(largestDifference(moments[2]!.get('layers.2.attn.o')!.input, want)).toBeLessThan(200 * 2 ** -24 * largestMagnitude(want));
+  });
+
+  it('says what inputs after packed layers differ by from those of the f32 model', async () => {
+    const { bytes, moments } = await pack(await begin({ kv: KV8, drift: true, skip: 1 }));
+    expect(largestMagnitude(moments[0]!.get('layers.0.attn.o')!.drift!)).toBe(0);
+    const [own, exact] = [await afterPacked(bytes.slice(0, 2), KV8), await Promise.all(sequences.map((ids) => hiddenStates(source, ids).then((all) => all[2]!)))];
+    for (const site of ['attn.o', 'mlp.down']) {
+      const [x, wantX] = [await inputsOf(2, site, own, 1), await inputsOf(2, site, exact, 1)];
+      const want = Float32Array.from(naiveCross(wantX.map((row, t) => row.map((value, k) => value - x[t]![k]!)), x, x[0]!.length), (sum) => sum / x.length);
+      const { input, drift } = moments[2]!.get(`layers.2.${site}`)!;
+      expect(largestDifference(drift!, want)).toBeLessThan(200 * 2 ** -24 * largestMagnitude(input));
+      expect(largestMagnitude(want)).toBeGreaterThan(1e-4 * largestMagnitude(input));
+    }
+  });
+
+  it('finds no drift where the packed layers are those of the f32 model', async () => {
+    const calibration = await begin({ packed: source.manifest, drift: true });
+    for (let layer = 0; layer < 3; layer++) {
+      for (const [name, { drift }] of await calibration.hessians(layer)) expect(largestMagnitude(drift!), name).toBe(0);
+      await calibration.packed(layer, await readLayer(source, layer));
+    }
   });
 
   it('takes averages of one block in so many, of other pages in each sequence, as means over queries', async () => {
@@ -159,8 +193,10 @@ describe('LayerCalibration', () => {
 describe('LayerCalibration with checkpoints', () => {
   const short = { sequences: sequences.slice(2) };
 
-  it.each(['quantised', 'exact'] as const)('goes on where it was interrupted, with the same bytes: %s', async (inputs) => {
-    const options = { ...short, inputs, averages: { every: 1 } };
+  const KINDS = [['quantised', false], ['exact', false], ['quantised', true]] as const;
+
+  it.each(KINDS)('goes on where it was interrupted, with the same bytes: %s, drift %s', async (inputs, drift) => {
+    const options = { ...short, inputs, drift, averages: { every: 1 } };
     const whole = await pack(await begin(options));
     for (const stop of [1, 2, 3]) {
       const checkpoints = { store: memoryStore(), key: 'abc' };
@@ -172,8 +208,8 @@ describe('LayerCalibration with checkpoints', () => {
     }
   });
 
-  it.each(['quantised', 'exact'] as const)('does over what is damaged, lost or another work\'s, with the same bytes: %s', async (inputs) => {
-    const options = { ...short, inputs };
+  it.each(KINDS)('does over what is damaged, lost or another work\'s, with the same bytes: %s, drift %s', async (inputs, drift) => {
+    const options = { ...short, inputs, drift };
     const whole = await pack(await begin(options));
     const damage: Record<string, (files: Map<string, Uint8Array>) => void> = {
       states: (files) => void (files.get('abc-states')![200]! ^= 1),
@@ -202,7 +238,7 @@ describe('LayerCalibration with checkpoints', () => {
 
 describe.skipIf(!stripsTypes)('LayerCalibration on threads', { timeout: 60_000 }, () => {
   it('gives the bytes of one thread', async () => {
-    const options = { averages: { every: 2 }, skip: 1 };
+    const options = { averages: { every: 2 }, skip: 1, drift: true };
     const one = await pack(await begin(options));
     expect(await pack(await begin({ ...options, open: openShared, threads: 2, host: threadHost }))).toEqual(one);
   });

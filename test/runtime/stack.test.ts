@@ -7,7 +7,7 @@ import { createLayerStack, type Counts, type LayerStack } from '../../src/runtim
 import { threadHost } from '../../src/surfaces/adapters/node-threads.ts';
 import { hiddenStates, layersOnly, oneLayer, openOwn, openShared, through } from '../support/layers.ts';
 import { largestDifference, largestMagnitude } from '../support/logits.ts';
-import { naiveAverages, naiveGram } from '../support/naive-moments.ts';
+import { naiveAverages, naiveCross, naiveGram } from '../support/naive-moments.ts';
 import { stripsTypes } from '../support/node.ts';
 import { tinyStore, TINY_CONFIG } from '../support/tiny-model.ts';
 
@@ -23,10 +23,10 @@ afterEach(async () => {
   made = [];
 });
 
-interface Options { kv?: KvFormat; threads?: number; attention?: boolean }
+interface Options { kv?: KvFormat; threads?: number; attention?: boolean; drift?: boolean }
 
-async function stackOf(image: ModelImage, { kv = KV32, threads = 1, attention }: Options = {}): Promise<LayerStack> {
-  const moments = attention === undefined ? undefined : { attention };
+async function stackOf(image: ModelImage, { kv = KV32, threads = 1, attention, drift = false }: Options = {}): Promise<LayerStack> {
+  const moments = attention === undefined ? undefined : { attention, drift };
   const stack = await createLayerStack(image, threads === 1 ? openOwn : openShared, { context: TOKENS, kv, threads, host: threadHost, moments });
   made.push(stack);
   return stack;
@@ -123,6 +123,55 @@ describe('Moments', () => {
         expect(largestDifference(stack.moments!.averages(0)![head]!, want)).toBeLessThan((TOKENS + 10 * headDim) * 2 ** -24 * largestMagnitude(want));
       });
     }
+  });
+
+  it.each([1, 2])('sum up what the inputs of another run of the same tokens exceed these by, in blocks of any size: %d threads', async (threads) => {
+    if (threads > 1 && !stripsTypes) return;
+    const [rows] = await hiddenStates(f32, ids);
+    const other = rows!.map((x, i) => x * (1 + 0.1 * Math.sin(i)));
+    const plain = await stackOf(await oneLayer(f32, 0));
+    const inputs = (states: Float32Array, site: string): Float32Array[] => rowsOf(plain, `layers.0.${site}`, () => {
+      plain.reset();
+      plain.run(states, null);
+    });
+    plain.reset();
+    const wantOut = through(plain, other);
+    const stack = await stackOf(await oneLayer(f32, 0), { threads, attention: true, drift: true });
+    const averages = await stackOf(await oneLayer(f32, 0), { attention: true });
+    const counts = { from: 2, attention: () => true };
+    averages.run(rows!, null, counts);
+    for (const sizes of [[TOKENS], [1, 4, 60, 20, 65], [3, 147]]) {
+      stack.reset();
+      stack.moments!.clear();
+      const out = new Float32Array(rows!.length);
+      let at = 0;
+      for (const size of sizes) {
+        const to = at + size * hidden;
+        stack.run(rows!.subarray(at, to), null, counts, { rows: other.subarray(at, to), out: out.subarray(at, to) });
+        at = to;
+      }
+      expect(out).toEqual(wantOut);
+      for (const site of SITES) {
+        const name = `layers.0.${site}`;
+        const [own, exact] = [inputs(rows!, site).slice(2), inputs(other, site).slice(2)];
+        const cols = own[0]!.length;
+        const want = naiveCross(exact.map((row, t) => row.map((x, k) => x - own[t]![k]!)), own, cols);
+        const scale = largestMagnitude(Float32Array.from(naiveGram(own, cols)));
+        expect(largestDifference(stack.moments!.drift(name)!, Float32Array.from(want)), `${site} by ${sizes.join()}`).toBeLessThan(TOKENS * 2 ** -24 * scale);
+        expect(largestMagnitude(Float32Array.from(want))).toBeGreaterThan(1e-3 * scale);
+        if (sizes.length === 1) expect(stack.moments!.inputs(name)).toEqual(averages.moments!.inputs(name));
+      }
+      if (sizes.length === 1) expect(stack.moments!.averages(0)).toEqual(averages.moments!.averages(0));
+    }
+  });
+
+  it('compare only where there is memory for it, and rows with as many', async () => {
+    const rows = new Float32Array(2 * hidden);
+    const invalid = expect.objectContaining({ code: 'invalid_argument' });
+    const [without, stack] = [await stackOf(await oneLayer(f32, 0), { attention: false }), await stackOf(await oneLayer(f32, 0), { attention: false, drift: true })];
+    expect(() => without.run(rows, null, { from: 0 }, { rows, out: rows })).toThrow(invalid);
+    expect(() => stack.run(rows, null, { from: 0 }, { rows: rows.subarray(hidden), out: rows })).toThrow(invalid);
+    expect(without.moments!.drift('layers.0.attn.o')).toBeNull();
   });
 
   it('leave results alone, whether they count or not', async () => {

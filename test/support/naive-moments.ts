@@ -1,12 +1,15 @@
 import { fillRopeTable } from '../../src/runtime/rope-table.ts';
 import type { WeightStore } from '../../src/models/weights.ts';
 
-/** Sums of r r^T over rows [rows, cols], f64. */
-export function naiveGram(rows: readonly ArrayLike<number>[], cols: number): Float64Array {
+/** Sums of l r^T over rows [rows, cols], f64. */
+export function naiveCross(left: readonly ArrayLike<number>[], right: readonly ArrayLike<number>[], cols: number): Float64Array {
   const sum = new Float64Array(cols * cols);
-  for (const row of rows) for (let i = 0; i < cols; i++) for (let j = 0; j < cols; j++) sum[i * cols + j]! += row[i]! * row[j]!;
+  for (const [t, row] of left.entries()) for (let i = 0; i < cols; i++) for (let j = 0; j < cols; j++) sum[i * cols + j]! += row[i]! * right[t]![j]!;
   return sum;
 }
+
+/** Sums of r r^T over rows [rows, cols], f64. */
+export const naiveGram = (rows: readonly ArrayLike<number>[], cols: number): Float64Array => naiveCross(rows, rows, cols);
 
 /** What the queries of each KV head average of inputs x of `layers.N.attn.qkv`, [kvHeads][query after query, its heads in order][hidden]. */
 export async function naiveAverages(store: WeightStore, layer: number, x: readonly ArrayLike<number>[]): Promise<Float64Array[][]> {

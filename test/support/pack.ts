@@ -16,7 +16,7 @@ const wasm: OpenBackend = (bytes) => openWasm(modules, 'simd128', bytes);
 const TEXT = Array.from({ length: 9 }, (_, i) => `${i}. Quick wizards judge my vow: foxes jump lazily.\n`).join('');
 
 /** Three sequences of a page each. */
-const CALIBRATION = { calibration: TEXT, sequences: 3, length: 64 } as const;
+export const CALIBRATION = { calibration: TEXT, sequences: 3, length: 64 } as const;
 
 export interface PackOptions extends Partial<Workshop>, Omit<RecipeOptions, 'recipe' | 'set' | 'kv'> {
 }

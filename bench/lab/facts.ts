@@ -1,0 +1,63 @@
+import { cacheText } from '../../src/surfaces/cli/model-facts.ts';
+import type { Recipe } from '../../src/quantize/recipe.ts';
+
+/** What a recipe says, in few words. */
+
+const percent = (share: number): string => `${Number((share * 100).toFixed(2))} %`;
+const joined = (...parts: readonly (string | false | undefined)[]): string => parts.filter(Boolean).join(', ');
+
+export function weightText(weight: Recipe['weight']): string {
+  if (weight.bits === 'source') return "the source's grid";
+  return 'scale' in weight ? `${weight.bits} bits / ${weight.block}, ${weight.scale} ${weight.zero}` : `f${weight.bits}`;
+}
+
+export function actText(act: Recipe['act']): string {
+  if (act.bits === 32) return 'f32';
+  return joined(`${act.bits} bits / ${act.block}`, act.zero, act.range, act.clip < 1 && `clip ${act.clip}`, act.outliers !== undefined && `f32 from ${act.outliers}`);
+}
+
+export function kvText(kv: Recipe['kv']): string {
+  return kv.bits === 4 && 'keyGroup' in kv ? `4 bits by channels, ${kv.keyGroup} / ${kv.valueGroup}, first page ${kv.firstPage}` : cacheText(kv);
+}
+
+function transformText(step: Recipe['transforms'][number]): string {
+  switch (step.kind) {
+    case 'rotate': return `rotate ${joined(step.residual && 'hidden states', step.heads && 'heads', step.online.length > 0 && `online ${step.online.join(' and ')}`)}`;
+    case 'smooth': {
+      const { rule } = step;
+      const how = rule.by === 'power' ? `powers ${rule.activations} and ${rule.weights}` : rule.by === 'percentile' ? `largest ${percent(rule.share)}` : `search of ${rule.steps}`;
+      return `smooth ${step.sites.join(', ')} by ${how}`;
+    }
+    case 'smoothKeys': return `smooth keys by power ${step.power}`;
+    case 'reorder': return `order by ${step.by}${step.sites ? ` at ${step.sites.join(', ')}` : ''}`;
+  }
+}
+
+function splitText(step: Recipe['split'][number]): string {
+  switch (step.kind) {
+    case 'blocks': return `${step.share === undefined ? `blocks above ${step.threshold} medians` : `${percent(step.share)} of blocks${step.over === 'model' ? ' of the model' : ''}`} at ${step.act.bits} bits`;
+    case 'columns': return `${percent(step.share)} of channels as ${weightText(step.weight)} x ${actText(step.act)}`;
+    case 'sparse': return `${percent(step.share)} of weights as f16`;
+    case 'lowRank': return `branch of rank ${step.rank}, ${step.iterations} rounds`;
+  }
+}
+
+export function roundingText(rounding: Recipe['rounding']): string {
+  if (typeof rounding === 'string') return rounding;
+  const { damping, order, groups, inputs, attention, sweeps } = rounding;
+  return joined(`compensated, damping ${damping}`, order === 'energy' && 'by energy', `${groups} grids`, `${inputs} inputs`, attention && 'attention average', sweeps > 0 && `${sweeps} sweeps`);
+}
+
+function clipText(clip: Recipe['clip']): string {
+  if (clip === undefined) return 'by least squares';
+  switch (clip.by) {
+    case 'range': return clip.ratio === 1 ? 'none' : `range x ${clip.ratio}`;
+    case 'leastSquares': return 'by least squares';
+    case 'error': return `search of ${clip.steps}, |error|^${clip.power}`;
+    case 'output': return `search of ${clip.steps}, outputs`;
+  }
+}
+
+/** Every step, one after another. */
+export const stepsText = ({ transforms, split, rounding, clip }: Recipe): string =>
+  [...transforms.map(transformText), ...split.map(splitText), `rounding ${roundingText(rounding)}`, `clips ${clipText(clip)}`].join('; ');

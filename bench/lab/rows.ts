@@ -1,0 +1,93 @@
+import type { ModelName } from './models.ts';
+
+/** A recipe with fields replaced, the embedded model as it ships, or llama.cpp with a type of GGUF and of its cache. */
+export type Subject =
+  | { readonly recipe: string; readonly set?: readonly string[] }
+  | { readonly embedded: true }
+  | { readonly gguf: 'Q4_0' | 'Q4_K_M' | 'IQ4_NL'; readonly cache: 'f16' | 'q4_0' };
+
+/** Groups of rows, in the order of the tables; a colour each in the charts. */
+export const GROUPS = ['ours', 'mixed 4 and 8 bits', 'from papers', 'plain', 'cache or grid alone', 'llama.cpp'] as const;
+export type Group = (typeof GROUPS)[number];
+
+export interface LabRow {
+  readonly label: string;
+  readonly group: Group;
+  readonly models: readonly ModelName[];
+  readonly subject: Subject;
+  /** What a reader must know beyond the recipe's description. */
+  readonly note?: string;
+  /** Stands beside llama.cpp's rows. */
+  readonly beside?: true;
+  /** A point of a curve over the share of 8-bit blocks. */
+  readonly curve?: string;
+}
+
+type Options = Partial<Omit<LabRow, 'label' | 'group' | 'subject'>> & { readonly set?: readonly string[] };
+
+const BOTH: readonly ModelName[] = ['soft', 'ref'];
+
+function row(group: Group, label: string, recipe: string, { set, ...options }: Options = {}): LabRow {
+  return { label, group, models: BOTH, subject: set ? { recipe, set } : { recipe }, ...options };
+}
+
+const percent = (share: number): string => String(Math.round(share * 100));
+
+/** One point of a recipe's curve; `recipe` itself is the one at a quarter. */
+const point = (recipe: string) => (share: number): LabRow =>
+  row('mixed 4 and 8 bits', share === 0.25 ? recipe : `${recipe}-${percent(share)}`, recipe, {
+    ...(share !== 0.25 && { set: [`split.0.share=${share}`] }), curve: recipe,
+    ...(share === 0 && { note: 'all products have 4 bits on both sides' }), ...(share === 1 && { note: 'no product has 4 bits on both sides' }),
+  });
+
+const CACHE = (label: string, set: string, note: string): LabRow => row('cache or grid alone', label, 'f32', { set: [set], note });
+const LLAMA = (gguf: 'Q4_0' | 'Q4_K_M' | 'IQ4_NL', cache: 'f16' | 'q4_0'): LabRow =>
+  ({ label: `${gguf}${cache === 'f16' ? '' : '-kv4'}`, group: 'llama.cpp', models: ['soft'], subject: { gguf, cache }, beside: true });
+
+const F32_CACHE = ['kv=32'];
+const PER_ROW = 'weight={"bits":4,"block":"row","scale":"bf16","zero":"min"}';
+
+/** Every row of the comparison. */
+export const ROWS: readonly LabRow[] = [
+  row('ours', 'house', 'house', { beside: true }),
+  row('ours', 'house-6bit', 'house', { set: ['weight.bits=6'] }),
+  row('ours', 'house-kv32', 'house', { set: F32_CACHE, beside: true, note: 'f32 cache, for the comparison with f16 caches' }),
+  { label: 'embedded', group: 'ours', models: ['ref'], subject: { embedded: true }, note: 'the model in the package, as it ships' },
+
+  ...[0, 0.16, 0.25, 0.5, 0.75, 0.84, 0.92, 1].map(point('comet')),
+  ...[0, 0.25, 0.5].map(point('comet-rotated')),
+  row('mixed 4 and 8 bits', 'w4ax', 'w4ax'),
+
+  row('from papers', 'gptq', 'gptq', { beside: true }),
+  row('from papers', 'gptq-row', 'gptq', { set: [PER_ROW], note: 'one scale and minimum for each row' }),
+  row('from papers', 'smoothquant', 'smoothquant'),
+  row('from papers', 'llm-int8', 'llm-int8'),
+  row('from papers', 'zeroquant', 'zeroquant'),
+  row('from papers', 'omniquant', 'omniquant'),
+  row('from papers', 'rptq', 'rptq'),
+  row('from papers', 'atom', 'atom'),
+  row('from papers', 'quik', 'quik'),
+  row('from papers', 'dgq', 'dgq'),
+  row('from papers', 'qoq', 'qoq'),
+  row('from papers', 'qoq-channel', 'qoq-channel'),
+  row('from papers', 'spqr', 'spqr'),
+  row('from papers', 'spqr-3bit', 'spqr', { set: ['weight.bits=3'] }),
+  row('from papers', 'svdquant', 'svdquant'),
+  row('from papers', 'quarot', 'quarot'),
+  row('from papers', 'marlin', 'marlin', { beside: true }),
+
+  row('plain', 'w8a8', 'w8a8'),
+  row('plain', 'w4a8', 'w4a8', { beside: true }),
+  row('plain', 'w4a8-kv32', 'w4a8', { set: F32_CACHE, beside: true, note: 'f32 cache' }),
+  row('plain', 'w4a4', 'w4a4'),
+  row('plain', 'keep', 'keep', { models: ['ref'] }),
+
+  CACHE('kv8', 'kv=8', 'cache of 8 bits alone'),
+  CACHE('kv4', 'kv=4', 'cache of 4 bits alone, by channels'),
+  CACHE('kv4-before', 'kv={"bits":4,"per":"token","rope":"before"}', 'cache of 4 bits per token and head, before RoPE, alone'),
+  CACHE('kv4-after', 'kv={"bits":4,"per":"token","rope":"after"}', 'the same after RoPE'),
+  CACHE('kv4-rotated', 'kv={"bits":4,"per":"token","rope":"after","rotate":true}', 'the same, queries and keys rotated'),
+  row('cache or grid alone', 'w8a8-kv32', 'w8a8', { set: F32_CACHE, note: '8-bit weights and activations alone: f32 weights cannot have integer activations' }),
+
+  LLAMA('Q4_0', 'f16'), LLAMA('Q4_K_M', 'f16'), LLAMA('IQ4_NL', 'f16'), LLAMA('Q4_0', 'q4_0'), LLAMA('Q4_K_M', 'q4_0'), LLAMA('IQ4_NL', 'q4_0'),
+];
