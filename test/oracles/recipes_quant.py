@@ -32,22 +32,34 @@ def half_border(x, kind):
 
 # Activations: x [tokens, channels]
 
-def quantise_acts(x, act, margins):
-    """Symmetric, dynamic: range = clip * absmax of a token's block, scale = range / (2^(bits-1) - 1), ties to even. Returns (values, what stays float)."""
-    block = x.shape[1] if act['block'] == 'row' else act['block']
+def code_range(act):
+    most = 2 ** (act['bits'] - 1) - 1
+    return (-most - 1 if act.get('zero') and act['bits'] == 4 else -most), most
+
+
+def act_grid(low, high, act):
+    """Scale and centre of blocks with values from low to high: symmetric, or with the middle of the range at the middle of the codes."""
+    least, most = code_range(act)
+    if not act.get('zero'): return torch.maximum(-low, high) * act['clip'] / most, torch.zeros_like(low)
+    scale = (high - low) * act['clip'] / (most - least)
+    return scale, (low + high) / 2 - scale * (most + least) / 2
+
+
+def quantise_acts(x, act, margins, ranges=None):
+    """x [tokens, channels], ties to even. `ranges`: least and largest value of each channel, for static scales. Returns (values, what stays float)."""
     exact = torch.zeros_like(x)
     if act.get('outliers'):
         margins.act((x.abs() - act['outliers']).abs() / act['outliers'])
         exact = torch.where(x.abs() >= act['outliers'], x, exact)
-    rest = x - exact
-    most = 2 ** (act['bits'] - 1) - 1
-    out = []
-    for part in rest.split(block, 1):
-        span = part.abs().amax(1, keepdim=True)
-        scale = span * act['clip'] / most
-        t = part / scale
-        margins.act(border(t, -most, most) / most * act['clip'])
-        out.append(scale * torch.clamp(torch.round(t), -most, most))
+    rest, out = x - exact, []
+    least, most = code_range(act)
+    for a, b in blocks_of(x.shape[1], act):
+        part = rest[:, a:b]
+        low, high = (r[None, a:b].to(x.dtype) for r in ranges) if ranges else (part, part)
+        scale, centre = act_grid(low.amin(1, keepdim=True), high.amax(1, keepdim=True), act)
+        t = (part - centre) / scale
+        margins.act(border(t, least, most) * scale / part.abs().amax(1, keepdim=True))
+        out.append(centre + scale * torch.clamp(torch.round(t), least, most))
     return torch.cat(out, 1), exact
 
 
@@ -74,12 +86,16 @@ def take_codes(w, scale, zero, bits, margins):
 
 
 def grid_of(w, fmt, ratio):
-    """Scale and zero point of rows of one block, before they are stored."""
+    """Scale and zero point of rows of one block, before they are stored; with real minima the zero point is any number."""
     most = 2 ** fmt['bits'] - 1
+    high, low = w.amax(1, keepdim=True), w.amin(1, keepdim=True)
     if fmt['zero'] == 'mid':
         half = 2 ** (fmt['bits'] - 1)
-        return w.abs().amax(1, keepdim=True) * ratio / (half - 1), torch.full((w.shape[0], 1), float(half), dtype=torch.float64)
-    high, low = w.amax(1, keepdim=True).clamp(min=0) * ratio, w.amin(1, keepdim=True).clamp(max=0) * ratio
+        return torch.maximum(high, -low) * ratio / (half - 1), torch.full_like(high, half)
+    if fmt['zero'] == 'min':
+        scale = (high - low) * ratio / most
+        return scale, ((1 - ratio) / 2 * (low - high) - low) / scale
+    high, low = high.clamp(min=0) * ratio, low.clamp(max=0) * ratio
     scale = (high - low) / most
     return scale, torch.clamp(torch.floor(-low / scale + 0.5), max=most)
 
@@ -91,25 +107,31 @@ def blocks_of(length, fmt):
 
 def stored_grids(w, fmt, ratio, margins=None):
     """Grids of all blocks as they are stored: scales and zeros [rows, blocks], and the bytes that stand for them."""
-    pairs = [grid_of(w[:, a:b], fmt, ratio) for a, b in blocks_of(w.shape[1], fmt)]
-    scale, zero = (torch.cat(part, 1) for part in zip(*pairs))
-    empty = numpy.zeros(0, numpy.uint16)
-    zeros = zero.numpy().astype(numpy.uint16) if fmt['zero'] == 'int' else empty
+    blocks = [w[:, a:b] for a, b in blocks_of(w.shape[1], fmt)]
+    grids = [grid_of(block, fmt, ratio) for block in blocks]
+    scale, zero = (torch.cat(part, 1) for part in zip(*grids))
+    most, none = 2 ** fmt['bits'] - 1, numpy.zeros(0, numpy.uint16)
     if fmt['scale'] == 'u8':
         # Two levels: steps of an 8-bit grid of +-119, on which (q - z) * s2 stays in i8; integer scales next to the real ones.
-        most = 2 ** fmt['bits'] - 1
         reach = torch.maximum((zero * scale).abs(), (scale * (most - zero)).abs()).amax(1)
         raised = ((reach / 119).float().view(torch.int32) + 0xffff) & -65536
         step = raised.view(torch.float32).double()[:, None]
         code = torch.floor(scale / step + 0.5)
         if margins: margins.weight(border(scale / step, 0, 255) * step / scale)
         assert bool((code * torch.maximum(zero, most - zero) <= 127).all())
-        return code * step, zero, dict(rows=bits16(step[:, 0], torch.bfloat16), scales=code.numpy().astype(numpy.uint16), zeros=zeros)
+        return code * step, zero, dict(rows=bits16(step[:, 0], torch.bfloat16), scales=code.numpy().astype(numpy.uint16), zeros=zero.numpy().astype(numpy.uint16))
     kind = torch.float16 if fmt['scale'] == 'f16' else torch.bfloat16
     if margins: margins.weight(half_border(scale, kind) / scale)
-    bits = bits16(scale, kind)
     stored = scale.float().to(kind).double()
-    return stored, zero, dict(rows=bits[:, 0] if fmt['scale'] == 'bf16' else empty, scales=empty if fmt['scale'] == 'bf16' else bits, zeros=zeros)
+    zeros = zero.numpy().astype(numpy.uint16) if fmt['zero'] == 'int' else none
+    if fmt['zero'] == 'min':
+        # With a scale other than its own, a block keeps its mean by another minimum, which is rounded in its turn.
+        means = torch.cat([torch.clamp(torch.floor(block / s + z + 0.5), 0, most).mean(1, keepdim=True) for block, (s, z) in zip(blocks, grids)], 1)
+        minimum = (scale - stored) * means - zero * scale
+        zero, zeros = -minimum.float().to(kind).double() / stored, bits16(minimum, kind)
+    bits = bits16(scale, kind)
+    if fmt['scale'] == 'bf16': return stored, zero, dict(rows=bits[:, 0], scales=none, zeros=none)
+    return stored, zero, dict(rows=none, scales=bits, zeros=zeros)
 
 
 def spread(grids, length, fmt):
@@ -118,7 +140,8 @@ def spread(grids, length, fmt):
 
 
 def nearest(w, fmt, ratio, margins):
-    """Codes, values and stored bytes of a segment."""
+    """Codes, values and stored bytes of a segment; of numbers, the values and their bytes."""
+    if fmt['bits'] == 16: return None, f16(w), bits16(w, torch.float16)
     scale, zero, stored = stored_grids(w, fmt, ratio, margins)
     s, z = spread(scale, w.shape[1], fmt), spread(zero, w.shape[1], fmt)
     codes = take_codes(w, s, z, fmt['bits'], margins)
@@ -129,32 +152,37 @@ def gptq(w, segments, H, damping, sort, updated, margins):
     """
     Frantar et al., 2022: column by column, errors through the upper Cholesky factor of the inverse. `segments`: (from, to, format, ratio), the last ones
     last. `sort`: columns of a segment by descending diagonal. `updated`: grids are fitted to what is left of the weights when their block begins.
-    Returns (codes, values, stored bytes) per segment.
+    Numbers take the others' errors and make none. Returns (codes, values, stored bytes) per segment.
     """
     diagonal = H.diagonal()
     order = [j for a, b, _, _ in segments for j in (sorted(range(a, b), key=lambda j: (-float(diagonal[j]), j)) if sort else range(a, b))]
     damped = H[order][:, order] + damping * diagonal.mean() * torch.eye(len(order), dtype=torch.float64)
     factor = torch.linalg.cholesky(torch.linalg.inv(damped), upper=True)
-    rest, codes, s, z, stored = w[:, order].clone(), torch.zeros_like(w), torch.zeros_like(w), torch.zeros_like(w), [[] for _ in segments]
+    rest, stored = w[:, order].clone(), [[] for _ in segments]
+    codes, values, s, z = (torch.zeros_like(w) for _ in range(4))
     def fit(index, a, b, source):
         fmt, ratio = segments[index][2:]
-        scale, zero, kept = stored_grids(source, fmt | {'block': 'row'}, ratio)
+        scale, zero, kept = stored_grids(source, {**fmt, 'block': 'row'}, ratio)
         s[:, a:b], z[:, a:b] = scale, zero
         stored[index].append(kept)
     begins = {}
     for index, (a, b, fmt, _) in enumerate(segments):
-        for c, d in blocks_of(b - a, fmt):
+        for c, d in blocks_of(b - a, fmt) if fmt['bits'] < 16 else []:
             if updated: begins[a + c] = (index, a + c, a + d)
             else: fit(index, a + c, a + d, w[:, a + c:a + d])
     for i, j in enumerate(order):
         if i in begins: fit(*begins[i], rest[:, i:begins[i][2]])
         fmt = next(fmt for a, b, fmt, _ in segments if a <= j < b)
+        if fmt['bits'] == 16:
+            values[:, j] = f16(rest[:, i])
+            continue
         codes[:, j] = take_codes(rest[:, i:i + 1], s[:, j:j + 1], z[:, j:j + 1], fmt['bits'], margins)[:, 0]
-        error = (rest[:, i] - s[:, j] * (codes[:, j] - z[:, j])) / factor[i, i]
-        rest[:, i:] -= error[:, None] * factor[i:i + 1, i:]
+        values[:, j] = s[:, j] * (codes[:, j] - z[:, j])
+        rest[:, i + 1:] -= ((rest[:, i] - values[:, j]) / factor[i, i])[:, None] * factor[i:i + 1, i + 1:]
     join = lambda parts: numpy.concatenate([p if p.ndim == 2 else p.reshape(len(p), -1) for p in parts], 1) if parts[0].size else parts[0]
     bytes_of = lambda blocks: {key: blocks[0][key] if key == 'rows' else join([b[key] for b in blocks]) for key in ('rows', 'scales', 'zeros')}
-    return [(codes[:, a:b], s[:, a:b] * (codes[:, a:b] - z[:, a:b]), bytes_of(stored[i])) for i, (a, b, _, _) in enumerate(segments)]
+    return [(codes[:, a:b], values[:, a:b], bytes_of(stored[i])) if fmt['bits'] < 16 else (None, values[:, a:b], bits16(values[:, a:b], torch.float16))
+            for i, (a, b, fmt, _) in enumerate(segments)]
 
 
 # Rotations
