@@ -17,7 +17,9 @@ export function actText(act: Recipe['act']): string {
 }
 
 export function kvText(kv: Recipe['kv']): string {
-  return kv.bits === 4 && 'keyGroup' in kv ? `4 bits by channels, ${kv.keyGroup} / ${kv.valueGroup}, first page ${kv.firstPage}` : cacheText(kv);
+  if (kv.bits !== 4 || !('keyGroup' in kv)) return cacheText(kv);
+  const { keyGroup, valueGroup, firstPage } = kv;
+  return `4 bits by channels${keyGroup === 32 && valueGroup === 32 && firstPage === 8 ? '' : `, ${keyGroup} / ${valueGroup}, first page ${firstPage}`}`;
 }
 
 function transformText(step: Recipe['transforms'][number]): string {
@@ -58,6 +60,20 @@ function clipText(clip: Recipe['clip']): string {
   }
 }
 
-/** Every step, one after another. */
-export const stepsText = ({ transforms, split, rounding, clip }: Recipe): string =>
-  [...transforms.map(transformText), ...split.map(splitText), `rounding ${roundingText(rounding)}`, `clips ${clipText(clip)}`].join('; ');
+function ruleText({ match: { site, layers }, weight, act }: Recipe['sites'][number]): string {
+  const where = layers ? `${site} of layers ${layers[0]} to ${layers[1]}` : site;
+  return `${where}: ${joined(weight && weightText(weight), act && `x ${actText(act)}`) || 'other rounding'}`;
+}
+
+/** More rules are only counted. */
+const MOST_RULES = 6;
+
+function rulesText({ sites }: Recipe): string[] {
+  const own = sites.filter(({ match: { site } }) => site !== 'output');
+  return own.length > MOST_RULES ? [`${own.length} rules by site and layer`] : own.map(ruleText);
+}
+
+/** Every step, one after another; the output layer is left out. */
+export const stepsText = (recipe: Recipe): string => [
+  ...recipe.transforms.map(transformText), ...recipe.split.map(splitText), `rounding ${roundingText(recipe.rounding)}`, `clips ${clipText(recipe.clip)}`, ...rulesText(recipe),
+].join('; ');
