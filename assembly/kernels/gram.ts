@@ -2,8 +2,8 @@ import { PAGE, PANEL } from '../../src/formats/descriptor';
 import { multiplyPanel } from '../lib/panel_f32';
 
 /*
- * gram[i][j] += sum over t, ascending, of x[t][i] * x[t][j], j from the first row of i's panel on, PAGE tokens at a time (src/backends/reference/gram.ts): the
- * product of two panels of channels, for which both are copied to where they lie close together, one of them transposed. Scratch:
+ * out[i][j] += sum over t, ascending, of x[t][i] * y[t][j], PAGE tokens at a time (src/backends/reference/gram.ts): the product of two panels of channels, for
+ * which both are copied to where they lie close together, one of them transposed. `gram` has y = x, and j from the first row of i's panel on. Scratch:
  *
  *   columns  f32 [tokens][16]
  *   tile     f32 [16][16], for a last panel that is narrower than 16
@@ -36,14 +36,16 @@ function addTile(tile: usize, bytes: usize, out: usize, row: usize, rows: i32): 
   }
 }
 
-function gramPanel(x: usize, xs: usize, tokens: i32, length: i32, gram: usize, panel: i32, scratch: usize): void {
+/** Rows of a panel of x, columns from `start` on. */
+function panelProducts(x: usize, xs: usize, y: usize, ys: usize, tokens: i32, length: i32, out: usize, panel: i32, start: i32, scratch: usize): void {
   const side = <usize>tokens << 2, row = <usize>length << 2, first = panel * PANEL, rows = min(PANEL, length - first);
-  const columns = scratch, end = columns + (side << 4), tile = end, turned = tile + 1024;
-  let out = gram + <usize>first * row;
-  for (let j = first; j < length; j += PANEL) {
+  const columns = scratch, end = columns + (side << 4), tile = end, turned = tile + 1024, own = <usize>first << 2;
+  copyColumns(x + own, xs, min(64, row - own), columns, end);
+  transpose(columns, end, turned, side);
+  out += <usize>first * row;
+  for (let j = start; j < length; j += PANEL) {
     const from = <usize>j << 2, bytes = min(64, row - from);
-    copyColumns(x + from, xs, bytes, columns, end);
-    if (j == first) transpose(columns, end, turned, side);
+    copyColumns(y + from, ys, bytes, columns, end);
     if (bytes == 64) {
       multiplyPanel(columns, side, turned, side, out + from, row, rows, 1);
     } else {
@@ -51,6 +53,10 @@ function gramPanel(x: usize, xs: usize, tokens: i32, length: i32, gram: usize, p
       addTile(tile, bytes, out + from, row, rows);
     }
   }
+}
+
+function gramPanel(x: usize, xs: usize, tokens: i32, length: i32, gram: usize, panel: i32, scratch: usize): void {
+  panelProducts(x, xs, x, xs, tokens, length, gram, panel, panel * PANEL, scratch);
 }
 
 export function gram_f32_simd128(x: usize, xStride: i32, tokens: i32, length: i32, gram: usize, firstUnit: i32, lastUnit: i32, scratch: usize): void {
@@ -61,5 +67,14 @@ export function gram_f32_simd128(x: usize, xStride: i32, tokens: i32, length: i3
       gramPanel(x, xs, count, length, gram, unit, scratch);
       if (panels - 1 - unit != unit) gramPanel(x, xs, count, length, gram, panels - 1 - unit, scratch);
     }
+  }
+}
+
+export function cross_gram_f32_f32_simd128(
+  x: usize, xStride: i32, y: usize, yStride: i32, tokens: i32, length: i32, gram: usize, firstPanel: i32, lastPanel: i32, scratch: usize,
+): void {
+  const xs = <usize>xStride << 2, ys = <usize>yStride << 2;
+  for (; tokens > 0; tokens -= PAGE, x += xs * PAGE, y += ys * PAGE) {
+    for (let panel = firstPanel; panel < lastPanel; panel++) panelProducts(x, xs, y, ys, min(tokens, PAGE), length, gram, panel, 0, scratch);
   }
 }

@@ -68,6 +68,10 @@ export interface Kernels {
    * ascending order. `scratch`: GRAM_SCRATCH bytes.
    */
   gram(x: number, xStride: number, tokens: number, length: number, gram: number, firstUnit: number, lastUnit: number, scratch: number): void;
+  /** The same of two inputs: gram[i, j] += sum over t of x[t, i] * y[t, j] for all j, and i in panels [firstPanel, lastPanel) of 16 rows. */
+  crossGram(
+    x: number, xStride: number, y: number, yStride: number, tokens: number, length: number, gram: number, firstPanel: number, lastPanel: number, scratch: number,
+  ): void;
 
   /*
    * Producers: values[t, i] = f(x[t, index[i]]) for i < length (index 0: identity), zero up to the next multiple of 16, then, where count > 0,
@@ -160,7 +164,7 @@ export function gemmScratchBytes(channels: number, segments: number): number {
 /** Bytes of `gemmFloat`'s scratch: scales and offsets of 16 rows, then a panel of up to FLOAT_CHUNK channels as f32. */
 export const floatScratchBytes = (channels: number): number => 128 + Math.min(FLOAT_CHUNK, Math.ceil(channels / 16) * 16) * PANEL * 4;
 
-/** Bytes of `gram`'s scratch: two panels of channels, f32 [PAGE][16], and a tile of 16 by 16. Fits in `gemm`'s. */
+/** Bytes of `gram`'s and `crossGram`'s scratch: two panels of channels, f32 [PAGE][16], and a tile of 16 by 16. Fits in `gemm`'s. */
 export const GRAM_SCRATCH = (2 * PAGE + PANEL) * PANEL * 4;
 
 /**

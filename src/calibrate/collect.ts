@@ -17,7 +17,7 @@ export interface CollectOptions {
 /**
  * Runs calibration sequences through an f32 decoder and collects statistics of every linear's input and of keys and values: over all tokens, and whole the
  * inputs of `keep` tokens, in memory bounded by `keep` times the sum of input widths. The output layer is seen for the last token of each block only.
- * Throws `invalid_argument` naming the first input that has values which are not finite.
+ * Throws `invalid_argument` naming the first site whose activations are not finite.
  */
 export async function collectSamples(decoder: Decoder, sequences: readonly (readonly number[])[], options: CollectOptions = {}): Promise<ActivationSamples> {
   const { keep = 192, skip = 0, signal, onProgress } = options;

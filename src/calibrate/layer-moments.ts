@@ -6,6 +6,8 @@ import { checkFinite } from './statistics.ts';
 export interface LinearMoments {
   /** x x^T over tokens. */
   readonly input: Float32Array;
+  /** (x' - x) x^T over tokens, x' the input in the f32 model; null: not asked for. */
+  readonly drift: Float32Array | null;
   /** By KV head: a a^T over queries, a what a query averages of x (`runtime/moments.ts`); null where it was not asked for, or heads do not divide x. */
   readonly values: { readonly headDim: number; readonly matrices: readonly Float32Array[] } | null;
 }
@@ -58,7 +60,9 @@ export function layerMoments(stack: LayerStack, layer: number, lengths: readonly
     if (!sum) return [];
     const name = named(own);
     const input = mean(name, sum, tokens);
+    const differences = stack.moments!.drift(own);
+    const drift = differences && mean(name, differences, tokens);
     const values = own.endsWith('.attn.qkv') && averages ? { headDim: config.headDim, matrices: averages.map((matrix) => mean(name, matrix, queryRows)) } : null;
-    return [[name, { input, values }]];
+    return [[name, { input, drift, values }]];
   }));
 }

@@ -5,6 +5,8 @@ import { createLayerStack, type Counts, type LayerStack, type OpenBackend, type 
 export interface RunOptions {
   /** Which tokens of a sequence moments count; default: none. */
   readonly counts?: ((sequence: number) => Counts) | undefined;
+  /** f32 as the states: of the same tokens, to compare inputs with. Become what the layer makes of them. */
+  readonly twins?: Float32Array | undefined;
   /** Hears of each sequence that is done. */
   readonly onTokens?: ((tokens: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -32,16 +34,16 @@ export class LayerRunner implements AsyncDisposable {
     return (this.#stack = await createLayerStack(image, this.#open, { ...this.#options, signal }));
   }
 
-  /** Runs the layer over states f32 [tokens, hidden], sequences of these lengths one after the other; leaves the result in `out`, which may be `states`, if at all. */
-  async run(states: Float32Array, lengths: readonly number[], out: Float32Array | null, { counts, onTokens, signal }: RunOptions = {}): Promise<void> {
+  /** Runs the layer over states f32 [tokens, hidden], sequences of these lengths one after the other. `out` as in `LayerStack.run`. */
+  async run(states: Float32Array, lengths: readonly number[], out: Float32Array | null, { counts, twins, onTokens, signal }: RunOptions = {}): Promise<void> {
     const stack = this.#stack!;
     const { hidden } = stack.manifest.config;
-    const unused = new Float32Array(out ? 0 : Math.max(...lengths) * hidden);
     let at = 0;
     for (const [sequence, length] of lengths.entries()) {
       const to = at + length * hidden;
       stack.reset();
-      stack.run(states.subarray(at, to), out ? out.subarray(at, to) : unused.subarray(0, to - at), counts?.(sequence) ?? null);
+      const own = twins?.subarray(at, to);
+      stack.run(states.subarray(at, to), out && out.subarray(at, to), counts?.(sequence) ?? null, own ? { rows: own, out: own } : null);
       at = to;
       onTokens?.(length);
       await pause();

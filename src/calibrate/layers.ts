@@ -2,7 +2,7 @@ import type { OnProgress } from '../core/bytes.ts';
 import { KV32, type KvFormat } from '../formats/number-format.ts';
 import type { Manifest, ModelImage } from '../models/image.ts';
 import type { WeightStore } from '../models/weights.ts';
-import type { OpenBackend } from '../runtime/stack.ts';
+import type { Counts, OpenBackend } from '../runtime/stack.ts';
 import type { ThreadHost } from '../runtime/workers.ts';
 import { Checkpoints, type CheckpointStore } from './checkpoints.ts';
 import { embeddings } from './embeddings.ts';
@@ -25,6 +25,8 @@ export interface LayerOptions {
   readonly averages?: { readonly every: number } | undefined;
   /** Tokens at the start of each sequence that moments leave out. Default 0. */
   readonly skip?: number | undefined;
+  /** Whether moments say what inputs after packed layers differ by from those of the f32 model. Needs `quantised` inputs. Default: no. */
+  readonly drift?: boolean | undefined;
   /** Cache with which packed layers run. Default: f32. */
   readonly kv?: KvFormat | undefined;
   readonly open: OpenBackend;
@@ -42,15 +44,21 @@ export interface LayerOptions {
 /** Where the time went, in seconds: reading embeddings and f32 layers, running these for moments, running layers for the next one's inputs, keeping what is done. */
 export type LayerTimings = Record<'read' | 'moments' | 'advance' | 'checkpoints', number>;
 
+/** Hidden states of all sequences, and the layer that they enter; NaN while they change. */
+interface Stream {
+  states: Float32Array;
+  at: number;
+}
+
 const STATES = 'states';
-/** In front of saved states: i32, the layer that they enter. Keeps them aligned. */
+/** In front of saved states: i32, the layer that they enter. Keeps them aligned. Behind it the states of each stream. */
 const STATES_HEADER = 16;
 const layerEntry = (layer: number): string => `layer-${layer}`;
 
 /**
  * Calibrates layer after layer while they are packed: for each, in ascending order, `saved`, then `hessians` if nothing was saved, then `packed`. Holds the
- * hidden states of all sequences, f32 [tokens, hidden], as they enter a layer. With checkpoints, a run that begins anew goes on with the first layer that is
- * missing, and gives the same bytes. After an error it can't go on.
+ * hidden states of all sequences, f32 [tokens, hidden], as they enter a layer; for drift also those of the f32 model. With checkpoints, a run that begins anew
+ * goes on with the first layer that is missing, and gives the same bytes. After an error it can't go on.
  */
 export class LayerCalibration implements AsyncDisposable {
   readonly timings: LayerTimings = { read: 0, moments: 0, advance: 0, checkpoints: 0 };
@@ -61,22 +69,24 @@ export class LayerCalibration implements AsyncDisposable {
   readonly #checkpoints: Checkpoints | null;
   readonly #exact: LayerRunner;
   readonly #packed: LayerRunner;
-  #states: Float32Array = new Float32Array();
-  /** The layer that the states enter; NaN while they change. */
-  #at = 0;
+  /** What layers are calibrated on. */
+  readonly #own: Stream = { states: new Float32Array(), at: 0 };
+  /** What it is compared with: the f32 model's. */
+  readonly #twin: Stream | null;
   /** The layer that saved states enter, and the layer that was loaded last. */
   #savedAt = 0;
   #loaded = -1;
 
   private constructor(options: LayerOptions) {
-    const { sequences, averages, skip = 0, kv = KV32, open, threads, host, checkpoints } = options;
+    const { sequences, averages, skip = 0, drift = false, kv = KV32, open, threads, host, checkpoints } = options;
     const context = Math.max(...sequences.map((ids) => ids.length));
     this.#options = options;
     this.#lengths = sequences.map((ids) => ids.length);
     this.#tokens = this.#lengths.reduce((sum, length) => sum + length, 0);
     this.#counts = { skip, every: averages?.every ?? null };
     this.#checkpoints = checkpoints ? new Checkpoints(checkpoints.store, checkpoints.key) : null;
-    this.#exact = new LayerRunner(open, { context, kv: KV32, threads, host, moments: { attention: averages !== undefined } });
+    this.#twin = drift ? { states: new Float32Array(), at: 0 } : null;
+    this.#exact = new LayerRunner(open, { context, kv: KV32, threads, host, moments: { attention: averages !== undefined, drift } });
     this.#packed = new LayerRunner(open, { context, kv, threads, host });
   }
 
@@ -85,7 +95,8 @@ export class LayerCalibration implements AsyncDisposable {
     const calibration = new LayerCalibration(options);
     if (await calibration.#restore()) return calibration;
     const { store, sequences, source, signal } = options;
-    calibration.#states = await calibration.#timed('read', () => embeddings(store, sequences, source.manifest.rotated ?? false, signal));
+    const states = await calibration.#timed('read', () => embeddings(store, sequences, source.manifest.rotated ?? false, signal));
+    for (const stream of calibration.#streams) stream.states = states.slice();
     return calibration;
   }
 
@@ -96,7 +107,7 @@ export class LayerCalibration implements AsyncDisposable {
     return bytes;
   }
 
-  /** Mean second moments of the inputs of a layer's linears, by name. Throws `invalid_argument` where they are not finite. */
+  /** Mean second moments of the inputs of a layer's linears, by name; once for each layer. Throws `invalid_argument` where they are not finite. */
   async hessians(layer: number, signal = this.#options.signal): Promise<ReadonlyMap<string, LinearMoments>> {
     this.#expect(layer);
     const keeps = this.#options.inputs === 'exact';
@@ -108,7 +119,9 @@ export class LayerCalibration implements AsyncDisposable {
       this.#options.onProgress?.({ stage: 'calibrate', loaded: done, total: this.#tokens * this.#options.packed.config.layers });
     };
     return this.#timed('moments', async () => {
-      await this.#run(this.#exact, keeps, { counts: (sequence) => countsOf(this.#counts, sequence), onTokens, signal });
+      const counts = (sequence: number): Counts => countsOf(this.#counts, sequence);
+      if (this.#twin) await this.#compare(this.#twin, { counts, onTokens, signal });
+      else await this.#run(this.#exact, this.#own, keeps, { counts, onTokens, signal });
       return layerMoments(stack, layer, this.#lengths, this.#counts);
     });
   }
@@ -117,14 +130,10 @@ export class LayerCalibration implements AsyncDisposable {
   async packed(layer: number, bytes: Uint8Array, signal = this.#options.signal): Promise<void> {
     const { inputs, packed } = this.#options;
     if (this.#loaded !== layer) await this.#save(layerEntry(layer), bytes);
-    if (layer + 1 === packed.config.layers || this.#at > layer + 1) return;
-    if (this.#at <= layer) {
-      this.#expect(layer);
-      if (inputs === 'exact') await this.#loadExact(layer, signal);
-      else await this.#packed.load(layerImage(packed, layer, bytes), signal);
-      await this.#timed('advance', () => this.#run(inputs === 'exact' ? this.#exact : this.#packed, true, { signal }));
-    }
-    if (this.#savedAt < this.#at) await this.#saveStates();
+    if (layer + 1 === packed.config.layers) return;
+    if (this.#own.at <= layer) await this.#advance(this.#own, layer, inputs === 'exact' ? null : bytes, signal);
+    if (this.#twin && this.#twin.at <= layer) await this.#advance(this.#twin, layer, null, signal);
+    if (this.#streams.every(({ at }) => at > this.#savedAt)) await this.#saveStates();
   }
 
   async dispose(): Promise<void> {
@@ -135,8 +144,21 @@ export class LayerCalibration implements AsyncDisposable {
     return this.dispose();
   }
 
-  #expect(layer: number): void {
-    if (this.#at !== layer) throw new RangeError(`layer ${layer} is to be calibrated, hidden states enter layer ${this.#at}`);
+  get #streams(): Stream[] {
+    return this.#twin ? [this.#own, this.#twin] : [this.#own];
+  }
+
+  #expect(layer: number, streams = this.#streams): void {
+    const other = streams.find(({ at }) => at !== layer);
+    if (other) throw new RangeError(`layer ${layer} is to be calibrated, hidden states enter layer ${other.at}`);
+  }
+
+  /** Takes a stream through a layer: a packed one, or where there are no bytes the f32 one. */
+  async #advance(stream: Stream, layer: number, bytes: Uint8Array | null, signal?: AbortSignal): Promise<void> {
+    this.#expect(layer, [stream]);
+    if (bytes) await this.#packed.load(layerImage(this.#options.packed, layer, bytes), signal);
+    else await this.#loadExact(layer, signal);
+    await this.#timed('advance', () => this.#run(bytes ? this.#packed : this.#exact, stream, true, { signal }));
   }
 
   async #loadExact(layer: number, signal?: AbortSignal): ReturnType<LayerRunner['load']> {
@@ -144,12 +166,20 @@ export class LayerCalibration implements AsyncDisposable {
     return this.#timed('read', async () => this.#exact.load(layerImage(source.manifest, layer, await readLayer(source, layer, signal)), signal));
   }
 
-  /** Runs the layer that the states enter; `keeps`: they become the next one's. */
-  async #run(runner: LayerRunner, keeps: boolean, options: RunOptions): Promise<void> {
-    const next = this.#at + 1;
-    if (keeps) this.#at = NaN;
-    await runner.run(this.#states, this.#lengths, keeps ? this.#states : null, options);
-    if (keeps) this.#at = next;
+  /** Runs the layer that a stream's states enter; `keeps`: they become the next one's. */
+  async #run(runner: LayerRunner, stream: Stream, keeps: boolean, options: RunOptions): Promise<void> {
+    const next = stream.at + 1;
+    if (keeps) stream.at = NaN;
+    await runner.run(stream.states, this.#lengths, keeps ? stream.states : null, options);
+    if (keeps) stream.at = next;
+  }
+
+  /** Runs the f32 layer over both streams, for moments; the twin's states become the next layer's. */
+  async #compare(twin: Stream, options: RunOptions): Promise<void> {
+    const next = twin.at + 1;
+    twin.at = NaN;
+    await this.#exact.run(this.#own.states, this.#lengths, null, { ...options, twins: twin.states });
+    twin.at = next;
   }
 
   /** Takes over saved states, if every layer before the one that they enter is there. */
@@ -157,22 +187,28 @@ export class LayerCalibration implements AsyncDisposable {
     const { packed } = this.#options;
     let whole = 0;
     while (whole < packed.config.layers && (await this.#load(layerEntry(whole), layerRange(packed, whole).bytes))) whole++;
-    const states = whole > 0 ? await this.#load(STATES, STATES_HEADER + this.#tokens * packed.config.hidden * 4) : null;
+    const bytes = this.#tokens * packed.config.hidden * 4;
+    const states = whole > 0 ? await this.#load(STATES, STATES_HEADER + this.#streams.length * bytes) : null;
     if (!states) return false;
     const layer = new Int32Array(states.buffer, 0, 1)[0]!;
     if (layer > whole) return false;
-    this.#states = new Float32Array(states.buffer, STATES_HEADER);
-    this.#at = this.#savedAt = layer;
+    for (const [i, stream] of this.#streams.entries()) {
+      stream.states = new Float32Array(states.buffer, STATES_HEADER + i * bytes, bytes / 4);
+      stream.at = layer;
+    }
+    this.#savedAt = layer;
     return true;
   }
 
   async #saveStates(): Promise<void> {
     if (!this.#checkpoints) return;
-    const bytes = new Uint8Array(STATES_HEADER + this.#states.byteLength);
-    new Int32Array(bytes.buffer, 0, 1)[0] = this.#at;
-    bytes.set(new Uint8Array(this.#states.buffer, this.#states.byteOffset, this.#states.byteLength), STATES_HEADER);
+    const streams = this.#streams;
+    const each = this.#own.states.byteLength;
+    const bytes = new Uint8Array(STATES_HEADER + streams.length * each);
+    new Int32Array(bytes.buffer, 0, 1)[0] = this.#own.at;
+    streams.forEach(({ states }, i) => bytes.set(new Uint8Array(states.buffer, states.byteOffset, each), STATES_HEADER + i * each));
     await this.#save(STATES, bytes);
-    this.#savedAt = this.#at;
+    this.#savedAt = this.#own.at;
   }
 
   #load(entry: string, bytes: number): Promise<Uint8Array<ArrayBuffer> | null> {

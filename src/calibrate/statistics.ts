@@ -1,9 +1,9 @@
 import { TetradError } from '../core/errors.ts';
 import type { SiteSamples } from './samples.ts';
 
-/** Throws `invalid_argument` where a sum over some channels' squares is not finite: so is none of them. */
+/** Throws `invalid_argument` naming the site where a sum over squares of its activations is not finite. */
 export function checkFinite(name: string, sum: number): void {
-  if (!Number.isFinite(sum)) throw new TetradError('invalid_argument', `Cannot calibrate: the input of ${name} has values that are not finite`);
+  if (!Number.isFinite(sum)) throw new TetradError('invalid_argument', `Cannot calibrate: activations at ${name} are not finite`);
 }
 
 /** Statistics of one site as its rows pass by. */

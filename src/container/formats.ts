@@ -36,15 +36,17 @@ export const actFormat = v.strictObject({
   outliers: v.exactOptional(v.pipe(v.number(), v.gtValue(0), v.finite())),
 });
 
-export const kvFormat = v.variant('bits', [
+const kvOfWidth = v.variant('bits', [
   v.strictObject({ bits: v.literal(4), keyGroup: v.picklist([32, 64]), valueGroup: v.picklist([16, 32, 64]), firstPage: v.picklist([4, 8]) }),
-  v.pipe(
-    v.strictObject({ bits: v.picklist([4, 8]), per: v.picklist(['token', 'static']), rope: v.picklist(['before', 'after']), rotate: v.exactOptional(v.literal(true)) }),
-    v.check(({ rope, rotate }) => !rotate || rope === 'after', 'rotate is true where rope is "before", needed is "after"'),
-  ),
   v.strictObject({ bits: v.literal(8) }),
   v.strictObject({ bits: v.literal(32) }),
 ]);
+const kvOfCodes = v.pipe(
+  v.strictObject({ bits: v.picklist([4, 8]), per: v.picklist(['token', 'static']), rope: v.picklist(['before', 'after']), rotate: v.exactOptional(v.literal(true)) }),
+  v.check(({ rope, rotate }) => !rotate || rope === 'after', 'rotate is true where rope is "before", needed is "after"'),
+);
+/** `per` tells the kinds apart, so that an error names a field of the kind that was meant. */
+export const kvFormat = v.lazy((value): typeof kvOfWidth | typeof kvOfCodes => (typeof value === 'object' && value !== null && 'per' in value ? kvOfCodes : kvOfWidth));
 
 /** One line about the first thing that a schema did not like: `path is found, needed is expected`. */
 export function describeIssue(issues: readonly [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]]): string {

@@ -22,6 +22,7 @@ export const KERNELS = [
   { name: 'sparse_f32_f16_f32_simd128', op: 'sparse', isa: 'simd128' },
   { name: 'hadamard_f32_simd128', op: 'hadamard', isa: 'simd128' },
   { name: 'gram_f32_simd128', op: 'gram', isa: 'simd128' },
+  { name: 'cross_gram_f32_f32_simd128', op: 'crossGram', isa: 'simd128' },
   { name: 'rmsnorm_permute_quant_f32_ig_simd128', op: 'rmsnormQuant', isa: 'simd128' },
   { name: 'silu_mul_permute_quant_f32_ig_simd128', op: 'siluMulQuant', isa: 'simd128' },
   { name: 'permute_quant_f32_ig_simd128', op: 'gatherQuant', isa: 'simd128' },

@@ -11,6 +11,8 @@ export interface LinearSpec {
   readonly site: Site;
   /** null: outside the layers. */
   readonly layer: number | null;
+  /** Layers of the model. */
+  readonly layers: number;
   readonly rows: number;
   readonly cols: number;
   /** Canonical source tensors, stacked by rows. */
@@ -28,14 +30,14 @@ export interface LinearSpec {
 
 /** All linears of a model in the order of the forward pass; the embedding comes first if untied. */
 export function linearSpecs(config: ModelConfig): LinearSpec[] {
-  const { hidden, ffn, vocab, heads, kvHeads, headDim, tied } = config;
+  const { hidden, ffn, vocab, heads, kvHeads, headDim, tied, layers } = config;
   const q = heads * headDim;
-  const table = { site: 'output', layer: null, rows: vocab, cols: hidden, order: null, folds: null } as const;
+  const table = { site: 'output', layer: null, layers, rows: vocab, cols: hidden, order: null, folds: null } as const;
   const specs: LinearSpec[] = tied ? [] : [{ name: 'embed', ...table, tensors: ['embed'], norm: null }];
-  for (let n = 0; n < config.layers; n++) {
+  for (let n = 0; n < layers; n++) {
     const at = (name: string): string => `layers.${n}.${name}`;
     const linear = (site: Site, rows: number, cols: number, parts: readonly string[], norm: string | null): LinearSpec => ({
-      name: at(site), site, layer: n, rows, cols, tensors: parts.map(at), norm: norm && at(norm), order: 'gather', folds: null,
+      name: at(site), site, layer: n, layers, rows, cols, tensors: parts.map(at), norm: norm && at(norm), order: 'gather', folds: null,
     });
     specs.push(
       linear('attn.qkv', q + 2 * kvHeads * headDim, hidden, ['attn.q', 'attn.k', 'attn.v'], 'attn.norm'),

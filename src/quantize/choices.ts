@@ -48,33 +48,49 @@ function baseOrder(recipe: Recipe, spec: LinearSpec, site: SiteSamples): Int32Ar
   return Int32Array.from([...order.filter((channel) => !outliers.has(channel)), ...order.filter((channel) => outliers.has(channel))]);
 }
 
-/** The blocks that a recipe moves in one linear, and what each block would gain relative to the energy of the linear's output. */
+/** The blocks that a recipe moves in one linear, and what each would gain: relative to the energy of the linear's output, or of the model's loss. */
 interface Candidate {
   readonly spec: LinearSpec;
   readonly order: Int32Array;
   readonly length: number;
   readonly block: number;
   readonly gains: Float64Array;
+  /** Multiply-accumulates of a block and token. */
+  readonly cost: number;
   chosen: readonly number[];
 }
 
-/** With a share of the model's blocks as the budget: the largest relative gains anywhere. */
+/** With a share of the model's work as the budget: the largest gains for their work, anywhere. A short last block is always one of them. */
 function chooseOverModel(candidates: readonly Candidate[], share: number): void {
-  const all = candidates.flatMap((candidate) => Array.from(candidate.gains, (gain, block) => ({ candidate, gain, block })));
-  const chosen = largest(all.map(({ gain }) => gain), Math.round(share * all.length)).map((i) => all[i]!);
-  for (const candidate of candidates) {
-    const short = candidate.gains.findIndex((gain) => gain === Infinity);
-    const own = new Set(chosen.filter((entry) => entry.candidate === candidate).map(({ block }) => block));
-    if (share > 0 && short >= 0) own.add(short);
-    candidate.chosen = [...own];
+  const all = candidates.flatMap((candidate) => Array.from(candidate.gains, (gain, block) => ({ candidate, block, worth: gain / candidate.cost })));
+  let left = share * all.reduce((sum, { candidate }) => sum + candidate.cost, 0);
+  const chosen = new Map(candidates.map((candidate) => [candidate, [] as number[]]));
+  for (const i of largest(all.map(({ worth }) => worth), all.length)) {
+    const { candidate, block, worth } = all[i]!;
+    if (share === 0 || (left < candidate.cost / 2 && worth < Infinity)) continue;
+    chosen.get(candidate)!.push(block);
+    left -= candidate.cost;
   }
+  for (const candidate of candidates) candidate.chosen = chosen.get(candidate)!;
 }
 
 /** Sum over channels of mean square times squared norm of the weights: the energy of outputs, were channels independent. */
 const outputEnergy = (site: SiteSamples, squares: Float64Array): number => squares.reduce((sum, square, k) => sum + square * site.meanSquare[k]!, 0);
 
+/** A linear's order before blocks are chosen; null where it is not permuted. */
+export const orderBefore = (recipe: Recipe, spec: LinearSpec, samples: ActivationSamples): Int32Array | null =>
+  isPermuted(recipe, spec) ? baseOrder(recipe, spec, samplesOf(samples, recipe, spec)) : null;
+
+export interface ChooseOptions {
+  /** What the model loses where all activation blocks of a linear have the recipe's own width, by linear. Without: errors relative to outputs count. */
+  readonly losses?: ReadonlyMap<string, number> | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Decides the orders of all permuted linears and which of their activation blocks get another width. */
-export async function choose(store: WeightStore, recipe: Recipe, samples: ActivationSamples | undefined, signal?: AbortSignal): Promise<Choices> {
+export async function choose(
+  store: WeightStore, recipe: Recipe, samples: ActivationSamples | undefined, { losses, signal }: ChooseOptions = {},
+): Promise<Choices> {
   const reader = new RowReader(store);
   const orders = new Map<string, Int32Array>();
   const candidates: Candidate[] = [];
@@ -89,12 +105,14 @@ export async function choose(store: WeightStore, recipe: Recipe, samples: Activa
     const length = spec.cols - outlierColumns(recipe, spec);
     const { act, step } = choice;
     const squares = await columnSquares(reader, spec, signal);
-    const energy = outputEnergy(site, squares) || 1;
-    const gains = blockGains(order, length, site, squares, act, step.act).map((gain) => gain / energy);
+    const found = blockGains(order, length, site, squares, act, step.act);
+    const loss = losses?.get(spec.name);
+    const finite = found.reduce((sum, gain) => sum + (gain < Infinity ? gain : 0), 0) || 1;
+    const gains = found.map((gain) => (loss === undefined ? gain / (outputEnergy(site, squares) || 1) : (gain * loss) / finite));
     const chosen = step.threshold === undefined
       ? largest(gains, movedBlocks(length, act.block, step.share ?? 0))
       : outlierBlocks(order, length, site.absmax, act.block, step.threshold);
-    candidates.push({ spec, order, length, block: act.block, gains, chosen });
+    candidates.push({ spec, order, length, block: act.block, gains, cost: act.block * spec.rows, chosen });
   }
   const step = stepOf(recipe, 'blocks');
   if (step?.over === 'model' && step.share !== undefined) chooseOverModel(candidates, step.share);

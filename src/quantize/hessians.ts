@@ -2,10 +2,11 @@ import type { LinearMoments } from '../calibrate/layer-moments.ts';
 import { PANEL } from '../formats/descriptor.ts';
 import type { LinearSpec } from '../models/sites.ts';
 
-/** Rows of a linear that share a Hessian, in the order of the (permuted) channels. */
+/** Rows of a linear that share a Hessian, and what is known of their inputs' drift, in the order of the (permuted) channels. */
 export interface HessianRange {
   readonly rows: readonly [number, number];
   readonly hessian: Float32Array | null;
+  readonly drift: Float32Array | null;
 }
 
 function permuted(matrix: Float32Array, order: Int32Array | null): Float32Array {
@@ -18,14 +19,19 @@ function permuted(matrix: Float32Array, order: Int32Array | null): Float32Array 
   return out;
 }
 
-/** Ranges that cover all rows; values, the last ones, have a Hessian for each KV head where moments were taken after the attention average. Heads that are no whole panels share the input's Hessian. */
+/**
+ * Ranges that cover all rows. Values, the last ones, have a Hessian for each KV head where moments were taken after the attention average, and then no drift;
+ * heads that are no whole panels share the input's.
+ */
 export function hessianRanges({ rows }: LinearSpec, hessians: LinearMoments | null, order: Int32Array | null): HessianRange[] {
-  if (!hessians) return [{ rows: [0, rows], hessian: null }];
-  const input = permuted(hessians.input, order);
+  if (!hessians) return [{ rows: [0, rows], hessian: null, drift: null }];
+  const own = { hessian: permuted(hessians.input, order), drift: hessians.drift && permuted(hessians.drift, order) };
   const { values } = hessians;
-  if (!values || values.headDim % PANEL !== 0) return [{ rows: [0, rows], hessian: input }];
+  if (!values || values.headDim % PANEL !== 0) return [{ rows: [0, rows], ...own }];
   const { headDim, matrices } = values;
   const first = rows - headDim * matrices.length;
-  const heads = matrices.map((matrix, head): HessianRange => ({ rows: [first + head * headDim, first + (head + 1) * headDim], hessian: permuted(matrix, order) }));
-  return [{ rows: [0, first], hessian: input }, ...heads];
+  const heads = matrices.map((matrix, head): HessianRange => (
+    { rows: [first + head * headDim, first + (head + 1) * headDim], hessian: permuted(matrix, order), drift: null }
+  ));
+  return [{ rows: [0, first], ...own }, ...heads];
 }

@@ -10,7 +10,7 @@ import { hessianRanges } from './hessians.ts';
 import { LOW_RANK_BITS, type PlannedLinear } from './plan.ts';
 import { formatsOf, stepOf, type Recipe, type SiteFormats } from './recipe.ts';
 import { bytesOf, RowWriter, type Put } from './row-writer.ts';
-import { chunkRows, RowReader } from './rows.ts';
+import { checkFinite, chunkRows, RowReader } from './rows.ts';
 import { orderKind } from './segments.ts';
 import { kvConstants } from './steps/kv-constants.ts';
 import { lowRank, type LowRank } from './steps/low-rank.ts';
@@ -64,6 +64,7 @@ export class LinearFiller {
     const put: Put = (ref, bytes, at = 0) => target.bytes.set(bytes, ref.offset - target.base + at);
     if (norm) {
       const values = await store.tensor(spec.norm!).read(0, 1, signal);
+      checkFinite(spec.norm!, values);
       put(norm, bytesOf(order ? values.map((_, i) => values[order[i]!]!) : values));
     }
     if (kv) put(kv, bytesOf(kvConstants(recipe, store.config, spec.layer!, (name, cols) => samplesOf(samples, recipe, { name, cols }))));
@@ -124,12 +125,12 @@ export class LinearFiller {
     const sparseShare = linear.branches?.some(({ kind }) => kind === 'sparse') ? stepOf(recipe, 'sparse')!.share : 0;
     const { cols } = spec;
     const parts: Rounded[] = [];
-    for (const range of hessianRanges(spec, hessians, order)) {
-      const [from, to] = [Math.max(first, range.rows[0]), Math.min(last, range.rows[1])];
+    for (const { rows, hessian, drift } of hessianRanges(spec, hessians, order)) {
+      const [from, to] = [Math.max(first, rows[0]), Math.min(last, rows[1])];
       if (from >= to) continue;
       parts.push(await round({
-        rows: to - from, cols, values: values.subarray((from - first) * cols, (to - first) * cols), segments, sparseShare, hessian: range.hessian,
-        rounding: roundingOf(formats), clip: formats.clip,
+        rows: to - from, cols, values: values.subarray((from - first) * cols, (to - first) * cols), segments, sparseShare, hessian, drift,
+        ...(segments.some(({ weight }) => isGrid(weight)) ? { rounding: roundingOf(formats), clip: formats.clip } : NUMBERS),
       }));
     }
     return joinRounded(parts);
@@ -140,6 +141,9 @@ export class LinearFiller {
     return { segments: [takeGrid(await this.#reader.grid(spec, first, last, signal), last - first, spec.cols, weight)], sparse: null };
   }
 }
+
+/** How weights are rounded that all stay numbers, whatever the recipe says of grids: nothing asks for a Hessian. */
+const NUMBERS = { rounding: 'nearest', clip: { by: 'leastSquares' } } as const;
 
 /** Rounding that is not taking a grid over. */
 const roundingOf = ({ rounding }: SiteFormats): Exclude<SiteFormats['rounding'], 'source'> => (rounding === 'source' ? 'nearest' : rounding);

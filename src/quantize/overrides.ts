@@ -24,13 +24,15 @@ function expanded(setting: string): string {
   return bits === undefined ? setting : `kv=${JSON.stringify(kvFormat(Number(bits) as KvBits))}`;
 }
 
-/** Fields that a site rule may lack, and the next element of a list. */
-const canAdd = (target: object, key: string): boolean =>
-  Array.isArray(target) ? key === String(target.length) : 'match' in target && ['weight', 'act', 'rounding'].includes(key);
+/** Fields that some object of a recipe may lack; the schema says which. */
+const OPTIONAL: ReadonlySet<string> = new Set(['clip', 'calibration', 'weight', 'act', 'rounding', 'layers', 'sites', 'zero', 'range', 'outliers', 'rotate', 'share', 'threshold', 'over', 'by']);
+
+/** Whether a target may gain a key: an optional field, or the next element of a list. */
+const canAdd = (target: object, key: string): boolean => (Array.isArray(target) ? key === String(target.length) : OPTIONAL.has(key));
 
 /**
  * A recipe with fields replaced: `weight.block=64`, `split.0.share=0.5`, `kv=8`. Paths must exist, but an index one past the end of a list
- * appends and a site rule may gain its optional fields. Throws `invalid_recipe` otherwise, or where the result is no valid recipe.
+ * appends and optional fields may be added. Throws `invalid_recipe` otherwise, or where the result is no valid recipe.
  */
 export function withOverrides(recipe: Recipe, settings: readonly string[]): Recipe {
   const copy: unknown = structuredClone(recipe);

@@ -3,7 +3,7 @@ import { TetradError } from '../core/errors.ts';
 import { describeIssue } from '../container/formats.ts';
 import { isGrid } from '../formats/number-format.ts';
 import { integerProblem } from '../models/image.ts';
-import { isIntegerAct, isNamedGrid, places, resolve, some, stepOf, type Place } from './recipe.ts';
+import { isIntegerAct, isNamedGrid, layersOf, places, resolve, some, stepOf, type Place } from './recipe.ts';
 import { recipeSchema, type Recipe } from './schema.ts';
 import { onlineSites } from './steps/rotate.ts';
 
@@ -29,6 +29,11 @@ function formatProblem(recipe: Recipe, place: Place): string | null {
   if (clip.by === 'output' && !block) return `${paths.clip}.by is "output" at the output layer, needed is another rule`;
   if (typeof rounding === 'object' && rounding.order === 'energy' && rounding.groups === 'updated') {
     return `${paths.rounding}.groups is "updated" where ${paths.rounding}.order is "energy", needed is "static"`;
+  }
+  if (typeof rounding === 'object' && rounding.correction > 0) {
+    const at = `${paths.rounding}.correction is ${rounding.correction}`;
+    if (rounding.inputs === 'exact') return `${at} where ${paths.rounding}.inputs is "exact", needed is "quantised"`;
+    if (stepOf(recipe, 'lowRank')) return `${at} beside a low-rank branch, needed is 0: what the branch's own inputs differ by would not be made up for`;
   }
   if (isIntegerAct(a) && a.outliers !== undefined && (a.range === 'static' || a.zero)) return `${paths.act}.outliers is ${a.outliers} where activations are static or asymmetric, needed are dynamic symmetric ones`;
   return null;
@@ -67,18 +72,33 @@ export function transformProblem(recipe: Recipe): string | null {
   return null;
 }
 
+const formatProblems = (recipe: Recipe, at: readonly Place[]): string | null => at.map((place) => formatProblem(recipe, place)).find((problem) => problem !== null) ?? null;
+
 /** The first combination of valid fields that means nothing, or null. */
-function contradiction(recipe: Recipe): string | null {
-  for (const place of places(recipe)) {
-    const problem = formatProblem(recipe, place);
-    if (problem) return problem;
+const contradiction = (recipe: Recipe): string | null => formatProblems(recipe, places(recipe)) ?? stepProblem(recipe) ?? transformProblem(recipe);
+
+/** The first rule for layers that a model of so many does not have, or null. */
+function layersProblem({ sites }: Recipe, layers: number): string | null {
+  for (const [i, rule] of sites.entries()) {
+    const [first, last] = layersOf(rule, layers);
+    if (first < 0 || last >= layers || first > last) {
+      return `sites.${i}.match.layers is ${JSON.stringify(rule.match.layers)}, needed are the first and the last of some layers from 0 to ${layers - 1}, or counted from the end from -${layers} to -1`;
+    }
   }
-  return stepProblem(recipe) ?? transformProblem(recipe);
+  return null;
 }
 
 function freeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(freeze);
   return value;
+}
+
+const refusal = (name: string, problem: string): TetradError => new TetradError('invalid_recipe', `Cannot use recipe${name}: ${problem}`);
+
+/** Throws `invalid_recipe` where a recipe's rules do not fit a model of so many layers: it lacks some, or rules meet that contradict each other. */
+export function checkLayers(recipe: Recipe, layers: number): void {
+  const problem = layersProblem(recipe, layers) ?? formatProblems(recipe, places(recipe, layers));
+  if (problem !== null) throw refusal(` ${JSON.stringify(recipe.name)}`, problem);
 }
 
 /** Checks and freezes a recipe. Throws `invalid_recipe` naming the field. */
@@ -87,5 +107,5 @@ export function parseRecipe(value: unknown): Recipe {
   const problem = result.success ? contradiction(result.output) : describeIssue(result.issues);
   if (problem === null) return freeze(result.output as Recipe);
   const name = typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string' ? ` ${JSON.stringify(value.name.slice(0, 64))}` : '';
-  throw new TetradError('invalid_recipe', `Cannot use recipe${name}: ${problem}`);
+  throw refusal(name, problem);
 }

@@ -6,6 +6,7 @@ import { hasRowScales, ROW_SCALE_BYTES } from '../formats/row-scales.ts';
 import { actBlocks, FORMAT_VERSION, IMAGE_ALIGNMENT, type ArrayRef, type Branch, type Linear, type Manifest, type Segment } from '../models/image.ts';
 import { linearSpecs, vectorSizes, type LinearSpec } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
+import { checkLayers } from './parse.ts';
 import { formatsOf, stepOf, type Recipe } from './recipe.ts';
 import { isPermuted, isRotated, orderKind, segmentsOf, type SegmentShape } from './segments.ts';
 import { canTake, lossless } from './steps/source.ts';
@@ -96,9 +97,10 @@ function placeBranches(recipe: Recipe, { rows, cols, site }: LinearSpec, segment
 
 /**
  * Lays the image out. `moved`: activation blocks of another width, by linear. Throws `unsupported_type` where a source grid that the recipe keeps does
- * not fit.
+ * not fit, `invalid_recipe` where its rules name layers that are not there.
  */
 export function planImage(store: WeightStore, recipe: Recipe, moved: ReadonlyMap<string, number> = new Map()): ImagePlan {
+  checkLayers(recipe, store.config.layers);
   const linears: Record<string, Linear> = {};
   const vectors: Record<string, ArrayRef> = {};
   const groups: { offset: number; bytes: number; layer: number | null; linears: PlannedLinear[] }[] = [];

@@ -14,11 +14,22 @@ export interface SiteFormats {
 
 const FIELDS = ['weight', 'act', 'rounding', 'clip'] as const;
 
-/** Where a rule may apply: a site of a layer. */
-export type Place = Pick<LinearSpec, 'site' | 'layer'>;
+/** Where a rule may apply: a site of a layer, in a model of so many. */
+export type Place = Pick<LinearSpec, 'site' | 'layer' | 'layers'>;
 
-const covers = ({ match: { site, layers } }: Recipe['sites'][number], place: Place): boolean =>
-  site === place.site && (layers === undefined || (place.layer !== null && place.layer >= layers[0] && place.layer <= layers[1]));
+type SiteRule = Recipe['sites'][number];
+
+/** The layers [first, last] that a rule names in a model of so many, which may not have them all. */
+export function layersOf({ match }: SiteRule, layers: number): readonly [number, number] {
+  const [first, last] = match.layers ?? [0, -1];
+  return [first < 0 ? first + layers : first, last < 0 ? last + layers : last];
+}
+
+function covers(rule: SiteRule, { site, layer, layers }: Place): boolean {
+  if (rule.match.site !== site || rule.match.layers === undefined) return rule.match.site === site;
+  const [first, last] = layersOf(rule, layers);
+  return layer !== null && layer >= first && layer <= last;
+}
 
 /** Formats of a place and the path of the field that each comes from. */
 export function resolve(recipe: Recipe, place: Place): { formats: SiteFormats; paths: Record<(typeof FIELDS)[number], string> } {
@@ -48,10 +59,17 @@ export const isIntegerAct = (act: Recipe['act']): act is ActFormat => act.bits !
 /** Weights on a grid that the recipe names. */
 export const isNamedGrid = (weight: Recipe['weight']): weight is WeightFormat => weight.bits !== 'source' && isGrid(weight);
 
-/** Every place that a rule of the recipe tells from others: each site, in the layers at which some rule begins or ends. */
-export function places(recipe: Recipe): Place[] {
-  const borders = new Set([0, ...recipe.sites.flatMap(({ match: { layers } }) => (layers ? [layers[0], layers[1] + 1] : []))]);
-  return SITES.flatMap((site): Place[] => (site === 'output' ? [{ site, layer: null }] : [...borders].map((layer) => ({ site, layer }))));
+/** Layers of a model in which rules that count from the start and rules that count from the end do not meet, with a layer between them. */
+function ampleLayers(recipe: Recipe): number {
+  const ends = recipe.sites.flatMap(({ match }) => match.layers ?? []);
+  return Math.max(0, ...ends.map((end) => end + 1)) + 1 + Math.max(0, ...ends.map((end) => -end));
+}
+
+/** Every place that a rule of the recipe tells from others: each site, in the layers at which some rule begins or ends. Default: in a model of ample size. */
+export function places(recipe: Recipe, layers: number = ampleLayers(recipe)): Place[] {
+  const ends = recipe.sites.map((rule) => layersOf(rule, layers)).flatMap(([first, last]) => [first, last + 1]);
+  const borders = [...new Set([0, ...ends])].filter((layer) => layer >= 0 && layer < layers);
+  return SITES.flatMap((site): Place[] => (site === 'output' ? [{ site, layer: null, layers }] : borders.map((layer) => ({ site, layer, layers }))));
 }
 
 export const some = (recipe: Recipe, holds: (formats: SiteFormats, site: Site) => boolean): boolean =>
@@ -61,10 +79,26 @@ export const some = (recipe: Recipe, holds: (formats: SiteFormats, site: Site) =
 export const needsHessians = (recipe: Recipe): boolean =>
   some(recipe, ({ rounding, clip, weight }, site) => site !== 'output' && weight.bits !== 32 && (typeof rounding === 'object' || clip.by === 'output'));
 
-/** What a recipe's rounding asks of Hessians: the states that they are taken from, and whether values' are taken after the attention average. */
-export function hessianNeeds(recipe: Recipe): { readonly inputs: 'exact' | 'quantised'; readonly attention: boolean } {
-  const asks = (holds: (rounding: Exclude<Rounding, string>) => boolean): boolean => some(recipe, ({ rounding }) => typeof rounding === 'object' && holds(rounding));
-  return { inputs: asks(({ inputs }) => inputs === 'quantised') ? 'quantised' : 'exact', attention: asks(({ attention }) => attention) };
+/** What a recipe's rounding asks of second moments; `calibrate/layers.ts` has the words. */
+export interface HessianNeeds {
+  readonly inputs: 'exact' | 'quantised';
+  /** Whether values' are taken after the attention average. */
+  readonly attention: boolean;
+  readonly skip: number;
+  readonly correction: boolean;
+}
+
+export function hessianNeeds(recipe: Recipe): HessianNeeds {
+  const roundings = places(recipe).flatMap((place): Exclude<Rounding, string>[] => {
+    const { rounding } = formatsOf(recipe, place);
+    return typeof rounding === 'object' ? [rounding] : [];
+  });
+  return {
+    inputs: roundings.some(({ inputs }) => inputs === 'quantised') ? 'quantised' : 'exact',
+    attention: roundings.some(({ attention }) => attention),
+    skip: Math.max(0, ...roundings.map(({ skip }) => skip)),
+    correction: roundings.some(({ correction }) => correction > 0),
+  };
 }
 
 /** Whether a recipe needs plain statistics of activations, and therefore a run of the f32 model. */

@@ -23,7 +23,8 @@ async function readPicked(tensor: WeightTensor, indices: Int32Array, signal?: Ab
   return picked;
 }
 
-function checkFinite(name: string, values: Float32Array): void {
+/** Throws `invalid_file` where a tensor's values are not finite. */
+export function checkFinite(name: string, values: Float32Array): void {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += Math.abs(values[i]!); // of f32 values: no overflow in f64
   if (!Number.isFinite(sum)) throw new TetradError('invalid_file', `Cannot quantise ${JSON.stringify(name)}: it holds values that are not finite`);

@@ -57,13 +57,15 @@ const reorder = v.strictObject({
 /**
  * Activation blocks that get another width; channels are permuted so that they come last (COMET: Towards Practical W4A4KV4 LLMs Serving, ASPLOS 2025).
  * `share`: that part of all blocks. `threshold`: those with a channel above so many times the median channel. `over`: whether the share holds for each
- * site of each layer or for the model as a whole.
+ * site of each layer, or as a share of work for the model as a whole. `by`: errors of outputs, or these scaled by what the model's predictions lose where
+ * all blocks of a linear have the recipe's width, measured linear by linear.
  */
 const blocks = v.strictObject({
   kind: v.literal('blocks'),
   share: v.exactOptional(share),
   threshold: v.exactOptional(v.pipe(v.number(), v.gtValue(1))),
   over: v.exactOptional(v.picklist(['site', 'model'])),
+  by: v.exactOptional(v.picklist(['error', 'loss'])),
   act: v.strictObject({ bits: v.picklist([4, 8]), clip: clipRatio }),
 });
 
@@ -86,7 +88,9 @@ const lowRank = v.strictObject({ kind: v.literal('lowRank'), rank: v.pipe(count(
  * Rounding column by column, each error made up for by the columns that follow (Frantar et al., GPTQ, 2022). `damping`: of the mean of the Hessian's
  * diagonal. `order`: columns as they lie, or by descending activation energy. `groups`: grids fitted to the weights as they were, or as they are when
  * their block begins. `inputs`: of layers after unquantised or quantised ones. `attention`: the Hessian of values is that of the inputs after the
- * attention average. `sweeps`: rounds of coordinate descent and of refitted grids afterwards.
+ * attention average. `sweeps`: rounds of coordinate descent and of refitted grids afterwards. `skip`: tokens at the start of each sequence that moments leave
+ * out: what attention rests on is hundreds of times larger than all else. `correction`: the share of what quantised inputs differ by that the weights make
+ * up for before they are rounded (`steps/correct.ts`).
  */
 const compensated = v.strictObject({
   kind: v.literal('gptq'),
@@ -96,6 +100,8 @@ const compensated = v.strictObject({
   inputs: v.picklist(['exact', 'quantised']),
   attention: v.boolean(),
   sweeps: count(0, 20),
+  skip: count(0, 64),
+  correction: share,
 });
 const rounding = v.union([v.picklist(['nearest', 'source']), compensated]);
 
@@ -105,15 +111,18 @@ const clip = v.variant('by', [
   v.strictObject({ by: v.literal('range'), ratio: clipRatio }),
   /** The least squared error of the weights: rounds of nearest codes and refitted grid. */
   v.strictObject({ by: v.literal('leastSquares') }),
+  /** Both ends of the range moved in on their own, by up to a fifth: the least squared error, weighted by what a channel's errors cost. */
+  v.strictObject({ by: v.literal('ends') }),
   /** `steps` smaller ranges: the least sum of |error|^power. */
   v.strictObject({ by: v.literal('error'), power: v.pipe(v.number(), v.minValue(1), v.maxValue(4)), steps: count(1, 100) }),
   /** The same by the error of the block's part of the output on calibration inputs. */
   v.strictObject({ by: v.literal('output'), steps: count(1, 100) }),
 ]);
 
-const layerRange = v.strictTuple([count(0, 1023), count(0, 1023)]);
+/** [first, last]; negative numbers count from the end: -1 is the last layer. */
+const layerRange = v.strictTuple([count(-1024, 1023), count(-1024, 1023)]);
 
-/** Formats of one site, of some layers [first, last] or all, instead of the recipe's own; later rules win. */
+/** Formats of one site, of some layers or all, instead of the recipe's own; later rules win. */
 const siteRule = v.strictObject({
   match: v.strictObject({ site: v.picklist(SITES), layers: v.exactOptional(layerRange) }),
   weight: v.exactOptional(weight),

@@ -105,7 +105,7 @@ export class Forward {
     if (rotation) this.#backend.kernels.hadamard(this.#layout.x, stride / 4, tokens.length, this.#config.hidden, rotation.order, rotation.matrix, this.#layout.gemmScratch);
   }
 
-  /** Runs a block, which crosses no page, or a token of each of several sequences; leaves the logits of the last `rows` tokens. 0 rows: it ends with the layers. */
+  /** Runs a block, which crosses no page, or a token of each of several sequences; leaves the logits of the last `rows` tokens. See `Command` for 0 and -1 rows. */
   run({ count, sequences, rows }: Command): void {
     const { heads, kvHeads, headDim, hidden, ffn, normEps, vocab } = this.#config;
     const l = this.#layout;
@@ -136,6 +136,7 @@ export class Forward {
       this.#show('gateUp', i, l.gateUp, count, ffnStride, 2 * ffn);
       layer.down.fromGateUp(l.gateUp, ffnStride, count);
       this.#observe(layer.down, count);
+      if (rows < 0 && i === this.#layers.length - 1) return;
       layer.down.multiply(l.x, xStride, count, 1);
     }
     this.#show('hidden', this.#layers.length, l.x, count, xStride, hidden);

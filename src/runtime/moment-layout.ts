@@ -1,6 +1,6 @@
 import { PAGE } from '../formats/descriptor.ts';
 import { kvHeadBytes } from '../formats/kv-layout.ts';
-import { ceilTo } from '../formats/layout.ts';
+import { ceilTo, padded } from '../formats/layout.ts';
 import { KV32 } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { IMAGE_ALIGNMENT, type Manifest } from '../models/image.ts';
@@ -11,14 +11,24 @@ import { keepsValues } from './linear-parts.ts';
 export interface MomentOptions {
   /** Besides those of linears' inputs, those of the averages that attention takes of `attn.qkv`'s. */
   readonly attention: boolean;
+  /** What inputs differ by from those of another run of the same tokens. */
+  readonly drift: boolean;
+}
+
+/** Of one linear: the sums, f32 [cols, cols], and the other run's inputs of a block, f32 [PAGE, cols] padded to whole panels. */
+export interface DriftPlace {
+  readonly sum: number;
+  readonly kept: number;
 }
 
 /** Where second moments are summed up. */
 export interface MomentLayout {
-  /** i32 [2]: leading rows of a block that do not count; what is done about attention (`moments.ts`). */
+  /** i32 [3]: leading rows of a block that do not count; what is done about attention and about drift (`moments.ts`). */
   readonly switches: number;
   /** By linear of the layers that multiplies f32 values: f32 [cols, cols], of which the upper triangle is written. */
   readonly inputs: Readonly<Record<string, number>>;
+  /** By the same linears; null: not asked for. */
+  readonly drift: Readonly<Record<string, DriftPlace>> | null;
   /** null: not asked for, or not possible. */
   readonly attention: {
     /** By layer: f32 [kvHeads][hidden, hidden], upper triangles. */
@@ -47,17 +57,21 @@ export function placeMoments(
   { context, outStride, threads, rank }: { readonly context: number; readonly outStride: number; readonly threads: number; readonly rank: number },
 ): MomentLayout {
   const { layers, hidden, heads, kvHeads, headDim } = config;
-  const switches = arena.take(8);
+  const switches = arena.take(12);
   const from = arena.end;
   const summed = Object.entries(linears).filter(([name, linear]) => name.startsWith('layers.') && keepsValues(linear));
-  const inputs = Object.fromEntries(summed.map(([name, { cols }]) => [name, arena.take(square(cols))]));
+  const place = (bytes: (cols: number) => number): Record<string, number> => Object.fromEntries(summed.map(([name, { cols }]) => [name, arena.take(bytes(cols))]));
+  const inputs = place(square);
+  const differences = options.drift ? place(square) : null;
   const averaged = options.attention && canAverage(config);
   const sums = Array.from({ length: averaged ? layers : 0 }, () => arena.take(kvHeads * square(hidden)));
   const to = arena.end;
-  if (!averaged) return { switches, inputs, attention: null, from, to };
+  const kept = differences && place((cols) => PAGE * padded(cols) * 4);
+  const drift = differences && Object.fromEntries(Object.entries(differences).map(([name, sum]) => [name, { sum, kept: kept![name]! }]));
+  if (!averaged) return { switches, inputs, drift, attention: null, from, to };
   const cacheBytes = ceilTo(layers * Math.ceil(context / PAGE) * kvHeads * kvHeadBytes(KV32, headDim), IMAGE_ALIGNMENT);
   const caches = arena.take((hidden / headDim) * cacheBytes);
   const averages = arena.take(PAGE * heads * hidden * 4);
   const outs = Array.from({ length: threads }, () => arena.take(PAGE * outStride * 4));
-  return { switches, inputs, attention: { sums, caches, cacheBytes, averages, out: outs[rank]! }, from, to };
+  return { switches, inputs, drift, attention: { sums, caches, cacheBytes, averages, out: outs[rank]! }, from, to };
 }

@@ -7,7 +7,9 @@ import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
 import { fill } from './fill.ts';
 import { Forward, type Tap } from './forward.ts';
 import { checkKv } from './kv-check.ts';
+import type { LayoutOptions } from './layout.ts';
 import type { MomentOptions } from './moment-layout.ts';
+import type { Counted } from './moments.ts';
 import { openPlan, type OpenOptions, type Opened } from './open-plan.ts';
 import { Solo } from './team.ts';
 
@@ -31,6 +33,12 @@ export interface Counts {
   readonly attention?: (page: number) => boolean;
 }
 
+/** The same tokens with other values, of which only the difference is of interest: rows f32 [tokens, hidden]; `out` takes what the last layer makes of them. */
+export interface Twin {
+  readonly rows: Float32Array;
+  readonly out: Float32Array;
+}
+
 /** Consecutive layers without what stands before and after them: hidden states go in, sequence by sequence, and come out. Not for layers of other shapes. */
 export class LayerStack implements AsyncDisposable {
   readonly manifest: Manifest;
@@ -42,12 +50,12 @@ export class LayerStack implements AsyncDisposable {
   readonly #command = { count: 0, sequences: 1, rows: 0 };
   #disposed = false;
 
-  constructor(manifest: Manifest, opened: Opened, { context, kv }: Pick<StackOptions, 'context' | 'kv'>) {
+  constructor(manifest: Manifest, opened: Opened, options: LayoutOptions) {
     const { backend, layout, workers } = opened;
     this.manifest = manifest;
-    this.context = context;
+    this.context = options.context;
     this.#opened = opened;
-    this.#forward = new Forward(manifest, backend, layout, { context, kv, sequences: 1 }, workers?.team ?? new Solo());
+    this.#forward = new Forward(manifest, backend, layout, options, workers?.team ?? new Solo());
     this.#forward.prepare();
   }
 
@@ -57,25 +65,26 @@ export class LayerStack implements AsyncDisposable {
   }
 
   /** Second moments of the tokens that counted since they were last cleared; null: there is no memory for them. */
-  get moments(): Pick<NonNullable<Forward['moments']>, 'clear' | 'inputs' | 'averages'> | null {
+  get moments(): Pick<NonNullable<Forward['moments']>, 'clear' | 'inputs' | 'drift' | 'averages'> | null {
     return this.#forward.moments;
   }
 
   /** Begins another sequence. */
   reset(): void {
-    this.#forward.caches[0]!.truncate(0);
+    for (const cache of this.#forward.caches) cache.truncate(0);
     this.#position = 0;
   }
 
   /** Whether `refill` takes an image: it has the same arrays in the same places. */
   fits({ config, linears, vectors, bytes }: Manifest): boolean {
     const own = this.manifest;
-    return JSON.stringify({ config, linears, vectors, bytes }) === JSON.stringify({ config: own.config, linears: own.linears, vectors: own.vectors, bytes: own.bytes });
+    const same = (a: object, b: object): boolean => JSON.stringify(a) === JSON.stringify(b);
+    return bytes === own.bytes && same(config, own.config) && same(linears, own.linears) && same(vectors, own.vectors);
   }
 
   /** Puts other weights of the same layout into the place of those that are there; begins another sequence. */
   async refill(image: ModelImage, options: CopyOptions = {}): Promise<void> {
-    if (!this.fits(image.manifest)) throw new TetradError('invalid_argument', 'Cannot put other layers into the place of these: their layout differs, needed is the same');
+    if (!this.fits(image.manifest)) throw new TetradError('invalid_argument', 'Cannot replace layers: the layout of the new ones differs, needed is the same');
     const { layout, backend } = this.#opened;
     await fill(image, backend.memory.u8.subarray(layout.image, layout.image + image.manifest.bytes), options);
     this.#forward.prepare();
@@ -83,47 +92,55 @@ export class LayerStack implements AsyncDisposable {
   }
 
   /**
-   * Runs the next tokens of the sequence: rows f32 [tokens, hidden]. Returns what the last layer leaves, in `out`, which may be `rows`. `counts`: what
-   * second moments are to sum up, the same for all calls of a sequence.
+   * Runs the next tokens of the sequence: rows f32 [tokens, hidden]. What the last layer leaves goes into `out`, which may be `rows`; null: only its inputs are
+   * wanted. `counts`: what second moments are to sum up, `twin`: what they are to compare inputs with; both the same for all calls of a sequence.
    */
-  run(rows: Float32Array, out: Float32Array = new Float32Array(rows.length), counts: Counts | null = null): Float32Array {
+  run(rows: Float32Array, out: Float32Array | null, counts: Counts | null = null, twin: Twin | null = null): void {
     const { hidden } = this.manifest.config;
     const tokens = rows.length / hidden;
     if (this.#disposed) throw new TetradError('disposed', 'Cannot run layers: they have been disposed of');
-    if (!Number.isInteger(tokens) || out.length !== rows.length) {
-      throw new TetradError('invalid_argument', `Cannot run layers on ${rows.length} values into ${out.length}: needed are as many, in rows of ${hidden}`);
+    if (!Number.isInteger(tokens) || (out && out.length !== rows.length)) {
+      throw new TetradError('invalid_argument', `Cannot run layers on ${rows.length} values into ${out?.length ?? 'none'}: needed are as many, in rows of ${hidden}`);
+    }
+    if (twin && (this.#forward.caches.length < 2 || twin.rows.length !== rows.length || twin.out.length !== rows.length)) {
+      throw new TetradError('invalid_argument', `Cannot compare layers' inputs with ${twin.rows.length} values: needed are ${rows.length}, and memory for drift`);
     }
     if (this.#position + tokens > this.context) {
       throw new TetradError('context_overflow', `Cannot run ${tokens} tokens: position ${this.#position} leaves room for ${this.context - this.#position}`);
     }
     for (let done = 0; done < tokens; ) {
       const count = Math.min(tokens - done, PAGE - (this.#position % PAGE));
-      const block = [done * hidden, (done + count) * hidden] as const;
-      this.#block(rows.subarray(...block), out.subarray(...block), count, counts);
+      const [from, to] = [done * hidden, (done + count) * hidden];
+      const counted = counts && this.#counted(counts);
+      if (twin) this.#block(twin.rows.subarray(from, to), twin.out.subarray(from, to), count, 1, counted && { ...counted, drift: 'kept' });
+      this.#block(rows.subarray(from, to), out && out.subarray(from, to), count, 0, counted && { ...counted, ...(twin && { drift: 'compared' }) });
+      this.#position += count;
       done += count;
     }
-    return out;
   }
 
-  /** Up to a page of tokens, which crosses none. */
-  #block(rows: Float32Array, out: Float32Array, count: number, counts: Counts | null): void {
+  /** What counts of the next block. */
+  #counted({ from, attention }: Counts): Counted {
+    return { from: Math.max(0, from - this.#position), attention: attention?.(Math.floor(this.#position / PAGE)) ?? false };
+  }
+
+  /** Up to a page of tokens, which crosses none, as the next of sequence number `sequence`. */
+  #block(rows: Float32Array, out: Float32Array | null, count: number, sequence: number, counted: Counted | null): void {
     const { layout, backend, workers } = this.#opened;
     const { hidden } = this.manifest.config;
     const { f32, i32 } = backend.memory;
     const stride = padded(hidden);
     const x = layout.x >>> 2;
-    const position = this.#position;
-    const page = Math.floor(position / PAGE);
     for (let t = 0; t < count; t++) f32.set(rows.subarray(t * hidden, (t + 1) * hidden), x + t * stride);
-    i32[layout.batch >>> 2] = 0;
-    i32[(layout.batch >>> 2) + 1] = position;
-    this.#forward.caches[0]!.begin(page);
-    this.#forward.moments?.begin(counts && { from: Math.max(0, counts.from - position), attention: counts.attention?.(page) ?? false });
+    i32[layout.batch >>> 2] = sequence;
+    i32[(layout.batch >>> 2) + 1] = this.#position;
+    this.#forward.caches[sequence]!.begin(Math.floor(this.#position / PAGE));
+    this.#forward.moments?.begin(counted);
     this.#command.count = count;
+    this.#command.rows = out ? 0 : -1;
     if (workers) workers.lead(this.#forward, this.#command);
     else this.#forward.run(this.#command);
-    for (let t = 0; t < count; t++) out.set(f32.subarray(x + t * stride, x + t * stride + hidden), t * hidden);
-    this.#position += count;
+    for (let t = 0; out && t < count; t++) out.set(f32.subarray(x + t * stride, x + t * stride + hidden), t * hidden);
   }
 
   /** Ends the threads; later calls fail with `disposed`. */
@@ -141,5 +158,6 @@ export class LayerStack implements AsyncDisposable {
 export async function createLayerStack(image: ModelImage, open: OpenBackend, options: StackOptions): Promise<LayerStack> {
   const { context, kv, threads, moments } = options;
   checkKv(image.manifest, kv);
-  return openPlan(image, open, { context, kv, threads, moments, logitRows: 0, sequences: 1 }, options, (opened) => new LayerStack(image.manifest, opened, options));
+  const plan = { context, kv, threads, moments, logitRows: 0, sequences: moments?.drift ? 2 : 1 };
+  return openPlan(image, open, plan, options, (opened) => new LayerStack(image.manifest, opened, plan));
 }

@@ -4,8 +4,8 @@ import type { Control } from './control.ts';
 export const MOST_THREADS = 64;
 
 /**
- * What the ranks are to do: run `count` tokens, of one sequence or of several, one of each, that the layout's `batch` names; then, unless `rows` is 0, the
- * output layer for the last `rows` of them.
+ * What the ranks are to do: run `count` tokens, of one sequence or of several, one of each, that the layout's `batch` names; then the output layer for
+ * the last `rows` of them. 0: it ends with the last layer; -1: before that layer's last product, when all inputs have been seen.
  */
 export interface Command {
   readonly count: number;

@@ -3,17 +3,20 @@ import { collectSamples } from '../calibrate/collect.ts';
 import { LayerCalibration, type LayerOptions } from '../calibrate/layers.ts';
 import type { ActivationSamples } from '../calibrate/samples.ts';
 import { checkText, sequencesOf } from '../calibrate/sequences.ts';
+import { inputLosses, type Alter } from '../evaluate/input-losses.ts';
 import { dequantise } from '../formats/dequantise.ts';
+import { PAGE } from '../formats/descriptor.ts';
 import { KV32, type KvBits } from '../formats/number-format.ts';
 import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
-import type { LinearSpec } from '../models/sites.ts';
+import { linearSpecs, type LinearSpec } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
-import { choose } from '../quantize/choices.ts';
+import { choose, orderBefore } from '../quantize/choices.ts';
 import { withOverrides } from '../quantize/overrides.ts';
-import { parseRecipe } from '../quantize/parse.ts';
+import { checkLayers, parseRecipe } from '../quantize/parse.ts';
 import { formatsOf, hessianNeeds, isIntegerAct, isNamedGrid, needsCalibration, needsSamples, stepOf, type Recipe } from '../quantize/recipe.ts';
 import { recipe as namedRecipe } from '../quantize/registry.ts';
 import { quantize } from '../quantize/run.ts';
+import { blockChoice } from '../quantize/segments.ts';
 import { nearest } from '../quantize/steps/nearest.ts';
 import { roundInputs } from '../quantize/steps/round-inputs.ts';
 import { roundRows, type Round } from '../quantize/steps/round.ts';
@@ -33,7 +36,7 @@ export interface RecipeOptions extends CopyOptions {
   readonly kv?: KvBits | undefined;
   /** Text to calibrate with, for recipes that need it. Default: the library's own. */
   readonly calibration?: string | undefined;
-  /** Sequences of the text, and tokens of each. Default: what the recipe says, or 64 of 512. */
+  /** Sequences of the text, and tokens of each. Default: what the recipe says, or 32 of 1,024. */
   readonly sequences?: number | undefined;
   readonly length?: number | undefined;
   /** Which sequences are taken from a longer text. Default 0. */
@@ -60,8 +63,12 @@ export interface Workshop {
   readonly onTimings?: ((timings: Timings) => void) | undefined;
 }
 
-const SEQUENCES = 64;
-const LENGTH = 512;
+const SEQUENCES = 32;
+const LENGTH = 1024;
+/** Most tokens, in whole sequences, that plain statistics are taken from. */
+const STATISTICS_TOKENS = 8192;
+/** Tokens on which losses are measured, linear by linear. */
+const LOSS_TOKENS = 128;
 /** Of so many blocks of 64 queries, one is averaged by attention. */
 const AVERAGED = 4;
 
@@ -121,12 +128,36 @@ async function calibrationOf(store: WeightStore, recipe: Recipe, options: Recipe
 async function samplesFrom(source: ModelImage, sequences: readonly (readonly number[])[], { open, threads, host }: Workshop, { signal, onProgress }: CopyOptions): Promise<ActivationSamples> {
   const context = Math.max(...sequences.map((ids) => ids.length));
   await using decoder = await createDecoder(source, open, { context, kv: KV32, threads, host, signal, onProgress });
-  return collectSamples(decoder, sequences, { signal, onProgress });
+  return await collectSamples(decoder, sequences.slice(0, Math.ceil(STATISTICS_TOKENS / context)), { signal, onProgress });
+}
+
+/** What the f32 model loses where all activations of one linear are as the recipe quantises them, by linear whose blocks may get another width. */
+async function lossesFrom(
+  source: ModelImage, recipe: Recipe, samples: ActivationSamples, sequences: readonly (readonly number[])[], { open }: Workshop, { signal, onProgress }: CopyOptions,
+): Promise<ReadonlyMap<string, number>> {
+  const ids = sequences[0]!.slice(0, LOSS_TOKENS);
+  const alters = linearSpecs(source.manifest.config).flatMap((spec): [string, Alter][] => {
+    const choice = blockChoice(recipe, spec);
+    const order = orderBefore(recipe, spec, samples);
+    return choice && order ? [[spec.name, (values) => inOrder(values, order, (permuted) => roundInputs(permuted, spec.cols, choice.act))]] : [];
+  });
+  await using decoder = await createDecoder(source, open, { context: ids.length, kv: KV32, logitRows: PAGE, signal, onProgress });
+  return await inputLosses(decoder, ids, new Map(alters), { signal, onProgress });
+}
+
+/** Does something to rows [tokens, order.length] whose columns are put in an order before and back afterwards. */
+function inOrder(values: Float32Array, order: Int32Array, change: (permuted: Float32Array) => Float32Array): Float32Array {
+  const cols = order.length;
+  const changed = change(values.map((_, i) => values[i - (i % cols) + order[i % cols]!]!));
+  const back = new Float32Array(values.length);
+  changed.forEach((value, i) => (back[i - (i % cols) + order[i % cols]!] = value));
+  return back;
 }
 
 /** A checkpoint as a packed image, calibrated as its recipe needs. The image owns the store. */
 export async function quantizeStore(store: WeightStore, recipe: Recipe, options: RecipeOptions, workshop: Workshop): Promise<ModelImage> {
   const { signal, onProgress } = options;
+  checkLayers(recipe, store.config.layers);
   const clock = new Clock(workshop.now);
   const round: Round = (job) => clock.time('rounding', () => (workshop.round ?? roundRows)(job));
   const rotated = await rotateStore(store, recipe);
@@ -135,13 +166,16 @@ export async function quantizeStore(store: WeightStore, recipe: Recipe, options:
   const f32 = f32Recipe(recipe);
   const plain = needsSamples(recipe) ? await clock.time('statistics', () => samplesFrom(quantize(rotated, f32), sequences, workshop, options)) : new Map();
   const { store: smoothed, samples } = await clock.time('smoothing', () => smoothStore(rotated, recipe, plain, siteRounding(recipe), signal));
-  const choices = await clock.time('orders', () => choose(smoothed, recipe, samples, signal));
+  const source = quantize(smoothed, f32);
+  const measured = stepOf(recipe, 'blocks')?.by === 'loss';
+  const losses = measured ? await clock.time('losses', () => lossesFrom(source, recipe, samples, sequences, workshop, options)) : undefined;
+  const choices = await clock.time('orders', () => choose(smoothed, recipe, samples, { losses, signal }));
   const layers = async (packed: Manifest): Promise<LayerCalibration> => {
-    const { inputs, attention } = hessianNeeds(recipe);
+    const { inputs, attention, skip, correction } = hessianNeeds(recipe);
     const { open, threads, host, now } = workshop;
     const checkpoints = await workshop.checkpoints?.({ recipe, sequences });
     return (calibration = await LayerCalibration.begin({
-      store: smoothed, source: quantize(smoothed, f32), packed, sequences, inputs, kv: recipe.kv, open, threads, host, now, signal, onProgress,
+      store: smoothed, source, packed, sequences, inputs, skip, drift: correction, kv: recipe.kv, open, threads, host, now, signal, onProgress,
       ...(attention && { averages: { every: AVERAGED } }), checkpoints,
     }));
   };

@@ -118,7 +118,7 @@ describe('tetrad quantize, show, info', () => {
     const calls = emptyCalls();
     const { code, out, err } = await cli(['quantize', 'tiny.gguf', '-o', 'out', '--recipe', 'w4a4', '--kv', '8'], { calls });
     expect([code, err]).toEqual([0, '']);
-    expect(out).toMatch(/^Wrote out: \d+ KB, blocks W4A4, output \S+, KV\d+, in /);
+    expect(out).toMatch(/^Wrote out: \d+ KB, blocks W4A4 \(4\.\d\d bits a weight\), output \S+, KV4, in /);
     expect(calls).toEqual({ opened: [{ source: 'tiny.gguf', recipe: 'w4a4', kv: 8 }], saved: ['out'], jobs: [] });
   });
 

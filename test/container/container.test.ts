@@ -9,13 +9,12 @@ import { quantize } from '../../src/quantize/run.ts';
 import { bytesDirectory } from '../support/bytes.ts';
 import { imageBytes } from '../support/image.ts';
 import { memorySink } from '../support/memory-sink.ts';
-import { tinySamples } from '../support/samples.ts';
+import { pack, storeFor, type Packed } from '../support/pack.ts';
 import { tinyStore } from '../support/tiny-model.ts';
 
-function tinyImage(name: string): ModelImage {
-  const store = name === 'keep' ? tinyStore({ grid: 'Q4_1', config: { ffn: 192 } }) : tinyStore({ config: { tied: name !== 'w8a8' } });
-  return quantize(store, recipe(name), { samples: tinySamples(store.config) });
-}
+/** By pieces: a table, two layers. */
+const inPieces = (): ModelImage => quantize(tinyStore({ config: { tied: false } }), recipe('w4a8'));
+const tinyImage = (name: string): Promise<Packed> => pack(storeFor(name, { config: { tied: name !== 'w8a8' } }), name);
 
 async function written(image: ModelImage): Promise<Record<string, Uint8Array>> {
   const sink = memorySink();
@@ -28,17 +27,18 @@ const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) ===
 describe('writeContainer() and openContainer()', () => {
   for (const name of RECIPE_NAMES) {
     it(`give ${name} back: manifest and every byte`, async () => {
-      const files = await written(tinyImage(name));
+      const image = await tinyImage(name);
+      const files = await written(image);
       expect(Object.keys(files)).toEqual(['00.bin', 'model.json']);
       const opened = await openContainer(bytesDirectory(files));
-      expect(opened.manifest).toEqual(tinyImage(name).manifest);
-      expect(same(await imageBytes(opened), await imageBytes(tinyImage(name)))).toBe(true);
+      expect(opened.manifest).toEqual(image.manifest);
+      expect(same(await imageBytes(opened), image.bytes)).toBe(true);
       expect(same(await imageBytes(opened), files['00.bin']!)).toBe(true);
     });
   }
 
   it('states the SHA-256 that node:crypto computes', async () => {
-    const files = await written(tinyImage('w4a8'));
+    const files = await written(await tinyImage('w4a8'));
     const { shards } = JSON.parse(new TextDecoder().decode(files['model.json']));
     expect(shards).toEqual([{ bytes: files['00.bin']!.length, sha256: createHash('sha256').update(files['00.bin']!).digest('hex') }]);
   });
@@ -71,13 +71,13 @@ describe('writeContainer() and openContainer()', () => {
       commit: async () => {},
       abort: async () => {},
     };
-    const manifest = { ...tinyImage('f32').manifest, bytes: total };
+    const manifest = { ...(await tinyImage('f32')).manifest, bytes: total };
     await writeContainer({ manifest, pieces: () => pieces.map((piece) => ({ ...piece, fill: fill(piece) })), close: async () => {} }, sink);
     expect(sizesWritten).toEqual([SHARD_BYTES, SHARD_BYTES, 4096]);
   });
 
   it('abort the sink when a piece, a write or the signal fails, and commit nothing', async () => {
-    const image = tinyImage('w4a8');
+    const image = inPieces();
     const broken = { ...image, *pieces() { yield { offset: 0, bytes: 64, fill: () => Promise.reject(new Error('unreadable')) }; } };
     const sink = memorySink();
     await expect(writeContainer(broken, sink)).rejects.toThrow('unreadable');
@@ -85,13 +85,13 @@ describe('writeContainer() and openContainer()', () => {
     const controller = new AbortController();
     const stopped = memorySink();
     const onProgress = ({ loaded }: { loaded: number }): void => { if (loaded > 20000) controller.abort(); };
-    await expect(writeContainer(tinyImage('w4a8'), stopped, { signal: controller.signal, onProgress })).rejects.toThrow(/abort/i);
+    await expect(writeContainer(inPieces(), stopped, { signal: controller.signal, onProgress })).rejects.toThrow(/abort/i);
     expect([stopped.files, stopped.aborted]).toEqual([null, true]);
   });
 
   it('report progress up to the size of the image', async () => {
     const seen: number[] = [];
-    const image = tinyImage('w4a8');
+    const image = inPieces();
     await writeContainer(image, memorySink(), { onProgress: ({ stage, loaded, total }) => seen.push(stage === 'write' && total === image.manifest.bytes ? loaded : -1) });
     expect(seen.at(-1)).toBe(image.manifest.bytes);
     expect(seen).toEqual(seen.toSorted((a, b) => a - b));

@@ -1,29 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { openWasm } from '../../src/backends/wasm/open.ts';
-import { collectSamples } from '../../src/calibrate/collect.ts';
-import { PAGE } from '../../src/formats/descriptor.ts';
 import { padded } from '../../src/formats/layout.ts';
-import { KV32, KV4 } from '../../src/formats/number-format.ts';
+import { KV4 } from '../../src/formats/number-format.ts';
 import type { Linear } from '../../src/models/image.ts';
 import { withOverrides } from '../../src/quantize/overrides.ts';
 import { recipe } from '../../src/quantize/registry.ts';
-import { quantize } from '../../src/quantize/run.ts';
 import { BoundLinear } from '../../src/runtime/bound-linear.ts';
-import { createDecoder } from '../../src/runtime/decoder.ts';
 import { layoutMemory } from '../../src/runtime/layout.ts';
 import { integerSegments } from '../../src/runtime/linear-parts.ts';
 import { Solo } from '../../src/runtime/team.ts';
-import { imageBytes, intsAt, linearValues } from '../support/image.ts';
+import { intsAt, linearValues } from '../support/image.ts';
 import { lcg } from '../support/linear.ts';
-import { allLogits, largestDifference } from '../support/logits.ts';
 import { testModules } from '../support/modules.ts';
+import { pack } from '../support/pack.ts';
 import { tinyStore } from '../support/tiny-model.ts';
 
 const modules = await testModules();
 const open = (bytes: number) => openWasm(modules, 'simd128', bytes);
 const store = tinyStore({ config: { hidden: 288, headDim: 72 } });
-const ids = Array.from({ length: 100 }, (_, i) => (i * 89 + 7) % 260);
-const samples = await collectSamples(await createDecoder(quantize(store, recipe('f32')), open, { context: 128, kv: KV32 }), [ids]);
 
 /**
  * y = W x in f64, in the source's channel order: each channel's activation code is found from the set of channels that shares its scale,
@@ -48,8 +42,8 @@ function unpermuted(linear: Linear, order: Int32Array, weights: Float32Array, x:
 
 describe('recipe w4ax', () => {
   it('gathers channels into 4- and 8-bit blocks of one GEMM that equals the unpermuted computation', async () => {
-    const image = quantize(store, withOverrides(recipe('w4ax'), ['split.0.share=0.4']), { samples });
-    const bytes = await imageBytes(image);
+    const image = await pack(store, withOverrides(recipe('w4ax'), ['split.0.share=0.4']));
+    const { bytes } = image;
     const layout = layoutMemory(image.manifest, { context: 64, kv: KV4, logitRows: 1, sequences: 1 });
     const backend = open(layout.total);
     backend.memory.u8.set(bytes, layout.image);
@@ -79,15 +73,4 @@ describe('recipe w4ax', () => {
     }
   });
 
-  it('permutes without changing the model: reordered f32 logits equal unordered ones but for rounding', async () => {
-    const reordered = withOverrides(recipe('f32'), ['transforms.0={"kind":"reorder","by":"energy"}']);
-    const image = quantize(store, reordered, { samples });
-    expect(image.manifest.linears['layers.0.attn.qkv']!.permute).toBeDefined();
-    expect(image.manifest.linears['layers.0.mlp.down']!.permute).toBeUndefined(); // folded into the rows of gate and up
-    const logits = async (from: typeof image): Promise<Float32Array> =>
-      allLogits(await createDecoder(from, open, { context: 128, kv: KV32, logitRows: PAGE }), ids);
-    const plain = await logits(quantize(store, recipe('f32')));
-    const peak = plain.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    expect(largestDifference(await logits(image), plain)).toBeLessThan(1e-5 * peak);
-  });
 });

@@ -3,13 +3,13 @@ import { comparableOf } from '../../src/evaluate/layers/comparable.ts';
 import { layerErrors } from '../../src/evaluate/layers/errors.ts';
 import { PAGE } from '../../src/formats/descriptor.ts';
 import { KV32, type KvFormat } from '../../src/formats/number-format.ts';
-import { collectSamples } from '../../src/calibrate/collect.ts';
 import { withOverrides } from '../../src/quantize/overrides.ts';
 import { recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import { createDecoder, type Decoder } from '../../src/runtime/decoder.ts';
 import { opener } from '../../src/surfaces/adapters/node.ts';
 import { layersSvg } from '../../src/surfaces/charts/layers.ts';
+import { pack } from '../support/pack.ts';
 import { tinyStore } from '../support/tiny-model.ts';
 
 const open = await opener();
@@ -18,9 +18,7 @@ const ids = Array.from({ length: 100 }, (_, i) => (i * 37) % 256);
 async function decoder(name: string, set: readonly string[] = [], kv: KvFormat = KV32): Promise<Decoder> {
   const chosen = withOverrides(recipe(name), set);
   const options = { context: 128, kv, logitRows: PAGE };
-  const exact = await createDecoder(quantize(tinyStore(), recipe('f32')), open, options);
-  const samples = await collectSamples(exact, ids);
-  return createDecoder(quantize(tinyStore(), chosen, { samples }), open, options);
+  return createDecoder(await pack(tinyStore(), chosen), open, options);
 }
 
 const base = await decoder('f32');

@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { withOverrides } from '../../src/quantize/overrides.ts';
-import { parseRecipe } from '../../src/quantize/parse.ts';
-import { formatsOf, needsCalibration, needsHessians, needsSamples } from '../../src/quantize/recipe.ts';
+import { checkLayers, parseRecipe } from '../../src/quantize/parse.ts';
+import { planImage } from '../../src/quantize/plan.ts';
+import { formatsOf, hessianNeeds, needsCalibration, needsHessians, needsSamples, some } from '../../src/quantize/recipe.ts';
 import { RECIPE_NAMES, recipe } from '../../src/quantize/registry.ts';
 import { resolveRecipe } from '../../src/surfaces/checkpoint.ts';
+import { COMPENSATED } from '../support/rounding.ts';
+import { tinyStore } from '../support/tiny-model.ts';
 
 const problem = (changes: object): string => {
   try {
@@ -37,7 +40,7 @@ describe('formatsOf()', () => {
   it('lets later site rules win and leaves other sites alone', () => {
     const act = { bits: 8, block: 128, clip: 1 };
     const changed = parseRecipe({ ...recipe('w4a4'), sites: [{ match: { site: 'mlp.down' }, act }, { match: { site: 'mlp.down' }, act: { ...act, block: 32 } }] });
-    const at = (site: 'mlp.down' | 'attn.o', layer: number) => formatsOf(changed, { site, layer });
+    const at = (site: 'mlp.down' | 'attn.o', layer: number) => formatsOf(changed, { site, layer, layers: 30 });
     expect(at('mlp.down', 3)).toEqual({ weight: recipe('w4a4').weight, act: { ...act, block: 32 }, rounding: 'nearest', clip: { by: 'leastSquares' } });
     expect(at('attn.o', 3).act).toEqual(recipe('w4a4').act);
   });
@@ -45,7 +48,55 @@ describe('formatsOf()', () => {
   it('takes a rule only in its layers', () => {
     const weight = { bits: 6, block: 32, scale: 'u8', zero: 'min' };
     const changed = parseRecipe({ ...recipe('w4a8'), sites: [{ match: { site: 'mlp.down', layers: [2, 4] }, weight }] });
-    expect([1, 2, 4, 5].map((layer) => formatsOf(changed, { site: 'mlp.down', layer }).weight.bits)).toEqual([4, 6, 6, 4]);
+    expect([1, 2, 4, 5].map((layer) => formatsOf(changed, { site: 'mlp.down', layer, layers: 30 }).weight.bits)).toEqual([4, 6, 6, 4]);
+  });
+});
+
+describe('rules for layers counted from the end', () => {
+  const weight = { bits: 6, block: 32, scale: 'u8', zero: 'min' } as const;
+  const withRules = (...layers: [number, number][]) => parseRecipe({ ...recipe('w4a8'), sites: layers.map((range) => ({ match: { site: 'mlp.down', layers: range }, weight })) });
+  const bits = (changed: ReturnType<typeof parseRecipe>, layers: number): number[] =>
+    Array.from({ length: layers }, (_, layer) => formatsOf(changed, { site: 'mlp.down', layer, layers }).weight.bits as number);
+
+  it('hold in the layers that they name in a model of any size', () => {
+    expect(bits(withRules([0, 0], [-1, -1]), 5)).toEqual([6, 4, 4, 4, 6]);
+    expect(bits(withRules([0, 0], [-1, -1]), 1)).toEqual([6]);
+    expect(bits(withRules([1, -2]), 5)).toEqual([4, 6, 6, 6, 4]);
+    expect(bits(withRules([-3, -2]), 4)).toEqual([4, 6, 6, 4]);
+  });
+
+  it('count among the places of a recipe', () => {
+    const at = (range: [number, number]): boolean => some(withRules(range), (formats) => formats.weight.bits === 6);
+    expect([[0, 0], [-1, -1], [3, -3], [-4, -2]].map((range) => at(range as [number, number]))).toEqual([true, true, true, true]);
+  });
+
+  it('are refused by checkLayers() where the model does not have them, naming the field', () => {
+    for (const range of [[-1, -1], [0, 29], [-30, 29], [29, -1]] as const) checkLayers(withRules([...range]), 30);
+    for (const range of [[30, 30], [0, 30], [-31, -1], [5, 4], [-2, 3]] as const) {
+      const refused = { code: 'invalid_recipe', message: expect.stringContaining(`sites.1.match.layers is ${JSON.stringify(range)}, needed are the first and the last of some layers from 0 to 29`) };
+      expect(() => checkLayers(withRules([0, 0], [...range]), 30)).toThrow(expect.objectContaining(refused));
+    }
+    const store = tinyStore({ config: { layers: 2 } });
+    expect(() => planImage(store, withRules([0, 2]))).toThrow(expect.objectContaining({ code: 'invalid_recipe' }));
+  });
+
+  it('are refused where those that meet in a model contradict each other', () => {
+    const changed = parseRecipe({ ...recipe('w4a8'), sites: [
+      { match: { site: 'mlp.down', layers: [0, 0] }, weight: { bits: 32 }, act: { bits: 32 } },
+      { match: { site: 'mlp.down', layers: [-1, -1] }, act: { bits: 8, block: 32, clip: 1 } },
+    ] });
+    checkLayers(changed, 2);
+    expect(() => checkLayers(changed, 1)).toThrow(expect.objectContaining({ message: expect.stringContaining('sites.1.act.bits is 8 where sites.0.weight.bits is 32') }));
+  });
+});
+
+describe('hessianNeeds()', () => {
+  it('gathers what the roundings of all sites ask for', () => {
+    const rules = (...roundings: object[]) => parseRecipe({ ...recipe('w4a8'), sites: roundings.map((rounding, i) => ({ match: { site: 'mlp.down', layers: [i, i] }, rounding })) });
+    expect(hessianNeeds(rules())).toEqual({ inputs: 'exact', attention: false, skip: 0, correction: false });
+    expect(hessianNeeds(rules(COMPENSATED, { ...COMPENSATED, attention: true, skip: 1 }))).toEqual({ inputs: 'exact', attention: true, skip: 1, correction: false });
+    expect(hessianNeeds(rules({ ...COMPENSATED, inputs: 'quantised', correction: 0.1 }, { ...COMPENSATED, skip: 3 }))).toEqual({ inputs: 'quantised', attention: false, skip: 3, correction: true });
+    expect(hessianNeeds(recipe('house'))).toEqual({ inputs: 'quantised', attention: true, skip: 1, correction: true });
   });
 });
 
@@ -96,7 +147,11 @@ describe('parseRecipe()', () => {
     ['blocks by share and threshold', { split: [{ kind: 'blocks', share: 0.1, threshold: 8, act: { bits: 8, clip: 1 } }] }, 'split.0 has both of share and threshold'],
     ['blocks of whole rows', { act: { bits: 4, block: 'row', clip: 1 }, sites: [], split: [{ kind: 'blocks', share: 0.1, act: { bits: 8, clip: 1 } }] }, 'split.0 has no activation blocks to choose from'],
     ['a rank that is no panel', { split: [{ kind: 'lowRank', rank: 20, iterations: 1 }] }, 'split.0.rank is 20, needed is'],
-    ['an order of columns that grids cannot follow', { rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'updated', inputs: 'exact', attention: false, sweeps: 0 } }, 'rounding.groups is "updated" where rounding.order is "energy"'],
+    ['an order of columns that grids cannot follow', { rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'updated', inputs: 'exact', attention: false, sweeps: 0, skip: 0, correction: 0 } }, 'rounding.groups is "updated" where rounding.order is "energy"'],
+    ['a correction of inputs that are exact', { rounding: { ...COMPENSATED, correction: 0.25 } }, 'rounding.correction is 0.25 where rounding.inputs is "exact", needed is "quantised"'],
+    ['a correction beside a low-rank branch', { rounding: { ...COMPENSATED, inputs: 'quantised', correction: 0.25 }, split: [{ kind: 'lowRank', rank: 16, iterations: 1 }] }, 'rounding.correction is 0.25 beside a low-rank branch'],
+    ['a correction of more than all', { rounding: { ...COMPENSATED, inputs: 'quantised', correction: 1.5 } }, 'rounding.correction is 1.5, needed is'],
+    ['a correction at the last layer alone', { sites: [{ match: { site: 'mlp.down', layers: [-1, -1] }, rounding: { ...COMPENSATED, correction: 0.25 } }] }, 'sites.0.rounding.correction is 0.25'],
     ['outliers of static activations', { act: { bits: 8, block: 64, clip: 1, range: 'static', outliers: 6 } }, 'act.outliers is 6 where activations are static'],
   ];
   for (const [what, changes, expected] of cases) {
@@ -120,7 +175,7 @@ describe('withOverrides()', () => {
     expect(changed.act).toEqual({ bits: 8, block: 128, clip: 1 });
     expect(changed.sites).toHaveLength(2);
     expect(recipe('w4ax').split[0]).toMatchObject({ share: 0.25 });
-    expect(formatsOf(withOverrides(recipe('w4a8'), ['rounding=source', 'sites.0.rounding=nearest']), { site: 'output', layer: null }).rounding).toBe('nearest');
+    expect(formatsOf(withOverrides(recipe('w4a8'), ['rounding=source', 'sites.0.rounding=nearest']), { site: 'output', layer: null, layers: 30 }).rounding).toBe('nearest');
   });
 
   it('takes the KV cache by width or field by field', () => {

@@ -2,15 +2,19 @@ import { describe, expect, it } from 'vitest';
 import { f16ToF32 } from '../../src/core/numeric.ts';
 import { dequantise } from '../../src/formats/dequantise.ts';
 import type { WeightFormat } from '../../src/formats/number-format.ts';
-import type { ArrayRef, Linear, Piece } from '../../src/models/image.ts';
+import type { ArrayRef, Linear, ModelImage, Piece } from '../../src/models/image.ts';
 import { linearSpecs, vectorSizes } from '../../src/models/sites.ts';
+import { linearArrays } from '../../src/models/size.ts';
 import type { WeightStore } from '../../src/models/weights.ts';
+import { choose } from '../../src/quantize/choices.ts';
 import { withOverrides } from '../../src/quantize/overrides.ts';
 import { parseRecipe } from '../../src/quantize/parse.ts';
+import type { Recipe } from '../../src/quantize/recipe.ts';
 import { RECIPE_NAMES, recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import { nearest } from '../../src/quantize/steps/nearest.ts';
 import { floatsAt, imageBytes, intsAt, linearValues } from '../support/image.ts';
+import { EVEN_SIZES, pack, storeFor } from '../support/pack.ts';
 import { tinySamples } from '../support/samples.ts';
 import { tinyStore, type TinyGrid } from '../support/tiny-model.ts';
 
@@ -24,20 +28,29 @@ const equal = (a: ArrayLike<number>, b: ArrayLike<number>): boolean => a.length 
 const at = (ref: ArrayRef): string => `${ref.bytes} @ ${ref.offset}`;
 /** A linear as lines of text. */
 const drawn = ([name, linear]: [string, Linear]): string[] => [
-  `${name} [${linear.rows}, ${linear.cols}]${linear.permute ? ` permuted by ${at(linear.permute)}` : ''}`,
-  ...linear.segments.map((s) => `  ${s.k.join('-')} ${JSON.stringify(s.weight)} ${JSON.stringify(s.act ?? null)} data ${at(s.data)}${s.rowScales ? ` rows ${at(s.rowScales)}` : ''}`),
+  `${name} [${linear.rows}, ${linear.cols}]${linear.rotate ? ' rotated' : ''}${linear.permute ? ` permuted by ${at(linear.permute)}` : ''}`,
+  ...linear.segments.map((s) => [
+    `  ${s.k.join('-')} ${JSON.stringify(s.weight)} ${JSON.stringify(s.act ?? null)} data ${at(s.data)}`,
+    ...(s.rowScales ? [`rows ${at(s.rowScales)}`] : []), ...(s.actScales ? [`static ${at(s.actScales)}`] : []),
+  ].join(' ')),
+  ...(linear.branches ?? []).map(({ kind, ...branch }) => `  ${kind} ${Object.entries(branch).map(([key, value]) => `${key} ${typeof value === 'number' ? value : at(value)}`).join(' ')}`),
 ];
-const GRID_CONFIG = { hidden: 96, ffn: 192, headDim: 24 };
+
+/** By seeded samples, in which about one channel in eight is large. */
+async function chosen(store: WeightStore, by: Recipe): Promise<ModelImage> {
+  const samples = tinySamples(store.config);
+  return quantize(store, by, { samples, choices: await choose(store, by, samples) });
+}
 
 describe('quantize()', () => {
   for (const name of RECIPE_NAMES) {
     it(`lays ${name} out without gaps, every array aligned and inside the image`, async () => {
-      const store = name === 'keep' ? tinyStore({ grid: 'Q4_1', config: GRID_CONFIG }) : tinyStore();
-      const image = quantize(store, recipe(name), { samples: tinySamples(store.config) });
+      const store = storeFor(name, name === 'keep' ? {} : { config: { ffn: 200 } }); // 200: with a tail
+      const image = await pack(store, name);
       const { linears, vectors, bytes } = image.manifest;
       expect(Object.keys(linears)).toEqual(linearSpecs(store.config).map((spec) => spec.name));
       expect(Object.keys(vectors)).toEqual([...vectorSizes(store.config, image.manifest.kv).keys()]);
-      const refs = [...Object.values(vectors), ...Object.values(linears).flatMap((l) => [...(l.permute ? [l.permute] : []), ...l.segments.flatMap((s) => [s.data, ...(s.rowScales ? [s.rowScales] : [])])])];
+      const refs = [...Object.values(vectors), ...Object.values(linears).flatMap(linearArrays)];
       const ends = refs.toSorted((a, b) => a.offset - b.offset).reduce((end, ref) => {
         expect(ref.offset % 64).toBe(0);
         expect(ref.offset).toBeGreaterThanOrEqual(end);
@@ -45,7 +58,7 @@ describe('quantize()', () => {
         return ref.offset + ref.bytes;
       }, 0);
       expect(bytes - ends).toBeLessThan(64);
-      expect((await imageBytes(image)).length).toBe(bytes);
+      expect(image.bytes.length).toBe(bytes);
       expect([...Object.entries(linears).filter(([key]) => /layers\.1|output/.test(key)).flatMap(drawn), `${bytes} bytes`]).toMatchSnapshot();
     });
   }
@@ -66,7 +79,7 @@ describe('quantize()', () => {
 
   for (const grid of ['Q4_0', 'Q4_1', 'Q8_0'] as TinyGrid[]) {
     it(`keeps the values of a ${grid} source bit for bit`, async () => {
-      const store = tinyStore({ grid: (name) => (name === 'embed' ? 'Q8_0' : grid), config: GRID_CONFIG });
+      const store = tinyStore({ grid: (name) => (name === 'embed' ? 'Q8_0' : grid), config: EVEN_SIZES });
       const image = quantize(store, recipe('keep'));
       const bytes = await imageBytes(image);
       for (const spec of linearSpecs(store.config)) {
@@ -77,7 +90,7 @@ describe('quantize()', () => {
 
     it(`moves no value of a ${grid} source by more than a sixth of its step when scales and minima are rounded to two levels`, async () => {
       const bits = grid === 'Q8_0' ? 8 : 4;
-      const store = tinyStore({ grid, config: GRID_CONFIG });
+      const store = tinyStore({ grid, config: EVEN_SIZES });
       const settings = [`weight={"bits":${bits},"block":32,"scale":"u8","zero":"min"}`, 'rounding=source', 'sites=[]'];
       const image = quantize(store, withOverrides(recipe('w4a8'), settings));
       const bytes = await imageBytes(image);
@@ -94,15 +107,20 @@ describe('quantize()', () => {
 
   it('refuses to keep a source without a grid, and a fused linear of two kinds, naming tensor and type', () => {
     expect(() => quantize(tinyStore(), recipe('keep'))).toThrow('Cannot keep the source\'s weights of "layers.0.attn.q": its type is F32, needed is Q4_0, Q4_1 or Q8_0');
-    const mixed = tinyStore({ grid: (name) => (name.endsWith('attn.v') ? 'Q8_0' : 'Q4_1'), config: GRID_CONFIG });
+    const mixed = tinyStore({ grid: (name) => (name.endsWith('attn.v') ? 'Q8_0' : 'Q4_1'), config: EVEN_SIZES });
     expect(() => quantize(mixed, recipe('keep'))).toThrow('weights of "layers.0.attn.v": its type is Q8_0');
   });
 
-  it('needs samples of every permuted linear', () => {
+  it('needs samples of every permuted linear, the choices made from them, and layers for Hessians', async () => {
     const store = tinyStore();
+    const all = tinySamples(store.config);
     expect(() => quantize(store, recipe('w4ax'))).toThrow('Cannot quantise with recipe "w4ax": no samples are given');
-    const samples = new Map([...tinySamples(store.config)].filter(([site]) => site !== 'layers.1.mlp.down'));
-    expect(() => quantize(store, recipe('w4ax'), { samples })).toThrow('there are no samples of layers.1.mlp.down');
+    const samples = new Map([...all].filter(([site]) => site !== 'layers.1.mlp.down'));
+    await expect(choose(store, recipe('w4ax'), samples)).rejects.toThrow('there are no samples of layers.1.mlp.down');
+    const choices = await choose(store, recipe('w4ax'), all);
+    expect(() => quantize(store, recipe('w4ax'), { samples, choices })).toThrow('there are no samples of layers.1.mlp.down');
+    expect(() => quantize(store, recipe('w4ax'), { samples: all })).toThrow('there is no order of layers.0.attn.qkv, needed are the choices made from its samples');
+    expect(() => quantize(store, recipe('gptq'))).toThrow('Cannot quantise with recipe "gptq": its layers are not calibrated, needed are second moments of their inputs');
   });
 
   it('refuses weights that are not finite, naming the tensor', async () => {
@@ -126,7 +144,7 @@ describe('quantize() with a permutation', () => {
   const store = tinyStore();
   const samples = tinySamples(store.config);
   const run = async (settings: string[]) => {
-    const image = quantize(store, withOverrides(recipe('w4ax'), settings), { samples });
+    const image = await chosen(store, withOverrides(recipe('w4ax'), settings));
     return { ...image.manifest, data: await imageBytes(image) };
   };
 
@@ -182,7 +200,7 @@ describe('quantize() with a permutation', () => {
   });
 
   it('gives the same bytes whatever the order in which pieces are filled', async () => {
-    const image = quantize(store, recipe('w4ax'), { samples });
+    const image = await chosen(store, recipe('w4ax'));
     const bytes = new Uint8Array(image.manifest.bytes);
     const pieces = [...(image.pieces() as Iterable<Piece>)];
     for (const piece of pieces.toReversed()) await piece.fill(bytes.subarray(piece.offset, piece.offset + piece.bytes));
@@ -203,7 +221,7 @@ describe('quantize() without reorder', () => {
   it('keeps blocks of neighbours together when only blocks are split', async () => {
     const store = tinyStore();
     const blocks = parseRecipe({ ...recipe('w4ax'), transforms: [], act: { bits: 4, block: 32, clip: 1 } });
-    const image = quantize(store, blocks, { samples: tinySamples(store.config) });
+    const image = await chosen(store, blocks);
     const order = intsAt(await imageBytes(image), image.manifest.linears['layers.0.attn.qkv']!.permute!);
     for (let block = 0; block < 3; block++) {
       const first = order[block * 32]!;

@@ -126,7 +126,8 @@ describe('roundInputs()', () => {
   });
 
   it('gives asymmetric grids from minimum to maximum', () => {
-    expect(rounded([10, 24, 11.2, 10.9], { zero: 'min' })).toEqual([10, 24, 11, 11]);
+    expect(rounded([10, 25, 11.2, 10.9], { zero: 'min' })).toEqual([10, 25, 11, 11]); // 16 codes of 4 bits
+    expect(rounded([0, 254, 3.4, 3.6], { bits: 8, zero: 'min' })).toEqual([0, 254, 3, 4]); // 255 of 8
     expect(rounded([5, 5], { zero: 'min' })).toEqual([5, 5]);
   });
 

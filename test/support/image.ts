@@ -1,3 +1,4 @@
+import { f16ToF32 } from '../../src/core/numeric.ts';
 import { dequantise } from '../../src/formats/dequantise.ts';
 import { isGrid } from '../../src/formats/number-format.ts';
 import { unpackRowScales } from '../../src/formats/row-scales.ts';
@@ -35,6 +36,26 @@ export function linearValues(bytes: Uint8Array, { rows, cols, segments }: Linear
     const [from, to] = segment.k;
     const part = segmentValues(bytes, rows, segment);
     for (let row = 0; row < rows; row++) values.set(part.subarray(row * (to - from), (row + 1) * (to - from)), row * cols + from);
+  }
+  return values;
+}
+
+/** Low-rank factors of a linear, f32 down [rank, cols] and up [rows, rank]; null: it has none. */
+export function lowRankValues(bytes: Uint8Array, { rows, cols, branches = [] }: Linear): { readonly down: Float32Array; readonly up: Float32Array } | null {
+  const branch = branches.find(({ kind }) => kind === 'lowRank');
+  if (branch?.kind !== 'lowRank') return null;
+  const { rank, bits, down, up } = branch;
+  return { down: unpackFloatPanels(rank, cols, slice(bytes, down), bits), up: unpackFloatPanels(rows, rank, slice(bytes, up), bits) };
+}
+
+/** Single weights of a linear, f32 [rows, cols], mostly 0; null: it has none. */
+export function sparseValues(bytes: Uint8Array, { rows, cols, branches = [] }: Linear): Float32Array | null {
+  const branch = branches.find(({ kind }) => kind === 'sparse');
+  if (branch?.kind !== 'sparse') return null;
+  const [starts, entries] = [intsAt(bytes, branch.starts), intsAt(bytes, branch.entries)];
+  const values = new Float32Array(rows * cols);
+  for (let row = 0; row < rows; row++) {
+    for (const entry of entries.subarray(starts[row], starts[row + 1])) values[row * cols + (entry & 0xffff)]! += f16ToF32(entry >>> 16);
   }
   return values;
 }

@@ -5,6 +5,7 @@ import { PAGE } from '../../src/formats/descriptor.ts';
 import { KV32, type KvFormat } from '../../src/formats/number-format.ts';
 import type { ModelImage } from '../../src/models/image.ts';
 import { createDecoder } from '../../src/runtime/decoder.ts';
+import type { Counts, LayerStack } from '../../src/runtime/stack.ts';
 import { testModules } from './modules.ts';
 
 const [own, shared] = [await testModules(), await testModules(true)];
@@ -33,4 +34,11 @@ export async function hiddenStates(image: ModelImage, ids: readonly number[], kv
   };
   for (let from = 0; from < ids.length; from += PAGE) decoder.forward(ids.slice(from, from + PAGE));
   return states;
+}
+
+/** What a stack makes of the next rows of a sequence. */
+export function through(stack: LayerStack, rows: Float32Array, counts: Counts | null = null): Float32Array {
+  const out = new Float32Array(rows.length);
+  stack.run(rows, out, counts);
+  return out;
 }

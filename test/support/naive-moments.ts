@@ -1,12 +1,15 @@
 import { fillRopeTable } from '../../src/runtime/rope-table.ts';
 import type { WeightStore } from '../../src/models/weights.ts';
 
-/** Sums of r r^T over rows [rows, cols], f64. */
-export function naiveGram(rows: readonly ArrayLike<number>[], cols: number): Float64Array {
+/** Sums of l r^T over rows [rows, cols], f64. */
+export function naiveCross(left: readonly ArrayLike<number>[], right: readonly ArrayLike<number>[], cols: number): Float64Array {
   const sum = new Float64Array(cols * cols);
-  for (const row of rows) for (let i = 0; i < cols; i++) for (let j = 0; j < cols; j++) sum[i * cols + j]! += row[i]! * row[j]!;
+  for (const [t, row] of left.entries()) for (let i = 0; i < cols; i++) for (let j = 0; j < cols; j++) sum[i * cols + j]! += row[i]! * right[t]![j]!;
   return sum;
 }
+
+/** Sums of r r^T over rows [rows, cols], f64. */
+export const naiveGram = (rows: readonly ArrayLike<number>[], cols: number): Float64Array => naiveCross(rows, rows, cols);
 
 /** What the queries of each KV head average of inputs x of `layers.N.attn.qkv`, [kvHeads][query after query, its heads in order][hidden]. */
 export async function naiveAverages(store: WeightStore, layer: number, x: readonly ArrayLike<number>[]): Promise<Float64Array[][]> {
@@ -16,7 +19,8 @@ export async function naiveAverages(store: WeightStore, layer: number, x: readon
   const project = async (part: string, count: number): Promise<number[][][]> => {
     const weights = await store.tensor(`layers.${layer}.attn.${part}`).read(0, count * headDim);
     return x.map((row, t) => Array.from({ length: count }, (_, head) => {
-      const plain = Array.from({ length: headDim }, (__, i) => Array.from({ length: hidden }, (___, k) => weights[(head * headDim + i) * hidden + k]! * row[k]!).reduce((a, b) => a + b));
+      const product = (i: number): number => weights.subarray(i * hidden, (i + 1) * hidden).reduce((sum, weight, c) => sum + weight * row[c]!, 0);
+      const plain = Array.from({ length: headDim }, (__, i) => product(head * headDim + i));
       const half = headDim / 2;
       return plain.map((value, i) => {
         const [cosine, sine] = [table[t * headDim + (i % half)]!, table[t * headDim + half + (i % half)]!];

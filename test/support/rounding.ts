@@ -39,12 +39,12 @@ export function outputError(values: Float32Array, rounded: Float32Array, hessian
   return total;
 }
 
-export const COMPENSATED = { kind: 'gptq', damping: 0.01, order: 'given', groups: 'static', inputs: 'exact', attention: false, sweeps: 0 } as const;
+export const COMPENSATED = { kind: 'gptq', damping: 0.01, order: 'given', groups: 'static', inputs: 'exact', attention: false, sweeps: 0, skip: 0, correction: 0 } as const;
 
 /** A job of one format with nearest rounding by least squares, but for `changes`. */
 export function roundJob(values: Float32Array, cols: number, weight: WeightFormat | FloatFormat, changes: Partial<RoundJob> = {}): RoundJob {
   return {
-    rows: values.length / cols, cols, values, segments: [{ from: 0, to: cols, weight }], rounding: 'nearest', clip: { by: 'leastSquares' }, hessian: null, sparseShare: 0, ...changes,
+    rows: values.length / cols, cols, values, segments: [{ from: 0, to: cols, weight }], rounding: 'nearest', clip: { by: 'leastSquares' }, hessian: null, drift: null, sparseShare: 0, ...changes,
   };
 }
 

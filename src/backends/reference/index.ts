@@ -7,7 +7,7 @@ import { embed, embedF32 } from './embed.ts';
 import { gemmFloat } from './gemm-float.ts';
 import { gemm } from './gemm.ts';
 import { gemmF32 } from './gemm-f32.ts';
-import { gram } from './gram.ts';
+import { crossGram, gram } from './gram.ts';
 import { hadamard } from './hadamard.ts';
 import { kvAppendF32, kvAppendI8 } from './kv-append.ts';
 import { kvClose } from './kv-close.ts';
@@ -19,7 +19,7 @@ import { rope } from './rope.ts';
 import { sparse } from './sparse.ts';
 
 const OPS = {
-  gemm, gemmF32, gemmFloat, sparse, outliers, hadamard, gram, dotRate: () => {}, rmsnormQuant, siluMulQuant, gatherQuant, embed, embedF32, repackU6, rope,
+  gemm, gemmF32, gemmFloat, sparse, outliers, hadamard, gram, crossGram, dotRate: () => {}, rmsnormQuant, siluMulQuant, gatherQuant, embed, embedF32, repackU6, rope,
   kvAppendF32, kvAppendI8, kvClose, kvAppendCodes, kvExpand, attentionF32, attentionI8, attentionU4, attentionMerge, attentionFinish,
 } satisfies { [Op in keyof Kernels]: (memory: LinearMemory, ...args: Parameters<Kernels[Op]>) => void };
 

@@ -7,7 +7,7 @@ export const atom: Recipe = {
   paper: 'Atom: Low-bit Quantization for Efficient and Accurate LLM Serving, MLSys 2024',
   transforms: [{ kind: 'reorder', by: 'energy' }],
   split: [{ kind: 'columns', share: 0.05, weight: { bits: 8, block: 'row', scale: 'bf16', zero: 'mid' }, act: { bits: 8, block: 'row', clip: 1 } }],
-  rounding: { kind: 'gptq', damping: 0.01, order: 'given', groups: 'updated', inputs: 'quantised', attention: false, sweeps: 0 },
+  rounding: { kind: 'gptq', damping: 0.01, order: 'given', groups: 'updated', inputs: 'quantised', attention: false, sweeps: 0, skip: 0, correction: 0 },
   clip: { by: 'range', ratio: 0.85 },
   weight: { bits: 4, block: 64, scale: 'f16', zero: 'mid' },
   act: { bits: 4, block: 64, clip: 0.9 },

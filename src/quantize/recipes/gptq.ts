@@ -7,7 +7,7 @@ export const gptq: Recipe = {
   paper: 'GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers, ICLR 2023',
   transforms: [],
   split: [],
-  rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0 },
+  rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0, skip: 0, correction: 0 },
   clip: { by: 'range', ratio: 1 },
   weight: { bits: 4, block: 64, scale: 'f16', zero: 'int' },
   act: { bits: 32 },

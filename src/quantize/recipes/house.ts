@@ -1,15 +1,27 @@
 import type { Recipe } from '../recipe.ts';
 
-/** The best quality found at the size and speed of w4a8: docs/decisions has the search. */
+const SIX = { bits: 6, block: 32, scale: 'u8', zero: 'min' } as const;
+
+/**
+ * Ours: the best quality found at the size and speed of `w4a8`. The search is docs/decisions/0012-house-search.md; the first and the last layer lose most by
+ * 4 bits in the MLP.
+ */
 export const house: Recipe = {
   name: 'house',
-  description: '4-bit weights by compensated rounding, 8-bit activations, 4-bit cache by channels',
+  description: '4-bit weights by compensated rounding, 6 bits in the MLP of the first and the last layer, 8-bit activations, rotated inputs of mlp.down, 4-bit cache by channels',
   paper: null,
-  transforms: [],
+  transforms: [{ kind: 'rotate', residual: false, heads: false, online: ['mlp.down'] }],
   split: [],
-  rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'static', inputs: 'quantised', attention: true, sweeps: 2 },
+  rounding: { kind: 'gptq', damping: 0.03, order: 'given', groups: 'updated', inputs: 'quantised', attention: true, sweeps: 1, skip: 1, correction: 0.25 },
+  clip: { by: 'ends' },
   weight: { bits: 4, block: 32, scale: 'u8', zero: 'min' },
   act: { bits: 8, block: 64, clip: 1 },
   kv: { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [
+    { match: { site: 'mlp.gate_up', layers: [0, 0] }, weight: SIX },
+    { match: { site: 'mlp.down', layers: [0, 0] }, weight: SIX },
+    { match: { site: 'mlp.gate_up', layers: [-1, -1] }, weight: SIX },
+    { match: { site: 'mlp.down', layers: [-1, -1] }, weight: SIX },
+    { match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } },
+  ],
 };

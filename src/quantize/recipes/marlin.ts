@@ -7,7 +7,7 @@ export const marlin: Recipe = {
   paper: 'MARLIN: Mixed-Precision Auto-Regressive Parallel Inference on Large Language Models, PPoPP 2025',
   transforms: [],
   split: [],
-  rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0 },
+  rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0, skip: 0, correction: 0 },
   clip: { by: 'output', steps: 40 },
   weight: { bits: 4, block: 64, scale: 'f16', zero: 'mid' },
   act: { bits: 32 },

@@ -12,7 +12,7 @@ export const qoqChannel: Recipe = {
     { kind: 'reorder', by: 'absmax', sites: ['attn.o', 'mlp.down'] },
   ],
   split: [],
-  rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0 },
+  rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0, skip: 0, correction: 0 },
   clip: { by: 'output', steps: 40 },
   weight: { bits: 4, block: 'row', scale: 'bf16', zero: 'min' },
   act: { bits: 8, block: 'row', clip: 1 },

@@ -12,7 +12,7 @@ export const qoq: Recipe = {
     { kind: 'reorder', by: 'absmax', sites: ['attn.o', 'mlp.down'] },
   ],
   split: [],
-  rounding: { kind: 'gptq', damping: 0.01, order: 'given', groups: 'updated', inputs: 'quantised', attention: false, sweeps: 0 },
+  rounding: { kind: 'gptq', damping: 0.01, order: 'given', groups: 'updated', inputs: 'quantised', attention: false, sweeps: 0, skip: 0, correction: 0 },
   clip: { by: 'range', ratio: 1 },
   weight: { bits: 4, block: 64, scale: 'u8', zero: 'int' },
   act: { bits: 8, block: 'row', clip: 1 },

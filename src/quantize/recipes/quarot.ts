@@ -7,7 +7,7 @@ export const quarot: Recipe = {
   paper: 'QuaRot: Outlier-Free 4-Bit Inference in Rotated LLMs, NeurIPS 2024',
   transforms: [{ kind: 'rotate', residual: true, heads: true, online: ['attn.o', 'mlp.down'] }],
   split: [],
-  rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0 },
+  rounding: { kind: 'gptq', damping: 0.01, order: 'energy', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0, skip: 0, correction: 0 },
   clip: { by: 'error', power: 2.4, steps: 80 },
   weight: { bits: 4, block: 'row', scale: 'bf16', zero: 'mid' },
   act: { bits: 4, block: 'row', clip: 0.9 },

@@ -7,7 +7,7 @@ export const quik: Recipe = {
   paper: 'QUIK: Towards End-to-End 4-Bit Inference on Generative Large Language Models, EMNLP 2024',
   transforms: [],
   split: [{ kind: 'columns', share: 0.0625, weight: { bits: 16 }, act: { bits: 32 } }],
-  rounding: { kind: 'gptq', damping: 0.01, order: 'given', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0 },
+  rounding: { kind: 'gptq', damping: 0.01, order: 'given', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0, skip: 0, correction: 0 },
   clip: { by: 'error', power: 2.4, steps: 80 },
   weight: { bits: 4, block: 'row', scale: 'bf16', zero: 'mid' },
   act: { bits: 4, block: 'row', clip: 1, zero: 'min' },

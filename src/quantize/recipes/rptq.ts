@@ -7,7 +7,7 @@ export const rptq: Recipe = {
   paper: 'RPTQ: Reorder-based Post-training Quantization for Large Language Models, 2023',
   transforms: [{ kind: 'reorder', by: 'ranges' }],
   split: [],
-  rounding: { kind: 'gptq', damping: 0.01, order: 'given', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0 },
+  rounding: { kind: 'gptq', damping: 0.01, order: 'given', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0, skip: 0, correction: 0 },
   clip: { by: 'range', ratio: 1 },
   weight: { bits: 4, block: 32, scale: 'f16', zero: 'min' },
   act: { bits: 4, block: 32, clip: 1, zero: 'min', range: 'static' },

@@ -7,7 +7,7 @@ export const spqr: Recipe = {
   paper: 'SpQR: A Sparse-Quantized Representation for Near-Lossless LLM Weight Compression, ICLR 2024',
   transforms: [],
   split: [{ kind: 'sparse', share: 0.01 }],
-  rounding: { kind: 'gptq', damping: 1, order: 'energy', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0 },
+  rounding: { kind: 'gptq', damping: 1, order: 'energy', groups: 'static', inputs: 'quantised', attention: false, sweeps: 0, skip: 0, correction: 0 },
   clip: { by: 'range', ratio: 1 },
   weight: { bits: 4, block: 16, scale: 'u3', zero: 'u3' },
   act: { bits: 32 },

@@ -1,6 +1,7 @@
 import { TetradError } from '../../core/errors.ts';
 import { pow } from '../../core/math.ts';
 import type { Clip } from '../schema.ts';
+import { byEnds } from './clip-ends.ts';
 import { fitLeastSquares, limitsOf, setFit, spanGrid, type FitBlock } from './fit.ts';
 import type { Hessian } from './hessian.ts';
 
@@ -138,8 +139,9 @@ function byOutput(steps: number, hessian: Hessian): FitBlock {
 }
 
 /** How the grid of a block is found. Throws `invalid_argument` where a search by output has no Hessian. */
-export function fitterOf(clip: Clip, hessian: Hessian | null): FitBlock {
+export function fitterOf(clip: Clip, hessian: Hessian | null, cols: number): FitBlock {
   switch (clip.by) {
+    case 'ends': return byEnds(hessian, cols);
     case 'range': return byRange(clip.ratio);
     case 'leastSquares': return fitLeastSquares;
     case 'error': return byError(clip.power, clip.steps);

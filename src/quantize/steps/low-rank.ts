@@ -45,7 +45,7 @@ export function lowRank(values: Float32Array, rows: number, cols: number, step: 
   for (let i = 0; i < step.iterations; i++) {
     const low = pad(subspace.approximate(left, i === 0 ? FIRST_STEPS : NEXT_STEPS));
     const residual = new Float32Array(without(values, low, rows, cols));
-    const rounded = roundRows({ rows, cols, values: residual, segments, rounding: 'nearest', clip: { by: 'leastSquares' }, hessian: null, sparseShare: 0 });
+    const rounded = roundRows({ rows, cols, values: residual, segments, rounding: 'nearest', clip: { by: 'leastSquares' }, hessian: null, drift: null, sparseShare: 0 });
     const stored = valuesOf(rounded, segments, rows, cols);
     let error = 0;
     for (let at = 0; at < stored.length; at++) error += (residual[at]! - stored[at]!) * (residual[at]! - stored[at]!);

@@ -11,7 +11,7 @@ export interface QuantisedRows {
 /** Rows [rows, length] of one format: grids by least squares, then each value takes the nearest code. */
 export function nearest(values: Float32Array, rows: number, length: number, format: WeightFormat): QuantisedRows {
   const segments = [{ from: 0, to: length, weight: format }];
-  const [segment] = roundRows({ rows, cols: length, values, segments, rounding: 'nearest', clip: { by: 'leastSquares' }, hessian: null, sparseShare: 0 }).segments;
+  const [segment] = roundRows({ rows, cols: length, values, segments, rounding: 'nearest', clip: { by: 'leastSquares' }, hessian: null, drift: null, sparseShare: 0 }).segments;
   if (segment && !segment.values) return segment;
   throw new TypeError('a segment of codes has none');
 }

@@ -20,6 +20,8 @@ export interface RoundJob {
   readonly clip: Clip;
   /** f32 [cols, cols]: sum of x x^T over the inputs, up to a factor; null: inputs count alike. */
   readonly hessian: Float32Array | null;
+  /** f32 [cols, cols]: sum of (x' - x) x^T with the same factor, x' the inputs of the f32 model; null: nothing is known of them. */
+  readonly drift: Float32Array | null;
   /** Part of each 16 rows' weights that is stored beside the grids as well; 0: none. */
   readonly sparseShare: number;
 }

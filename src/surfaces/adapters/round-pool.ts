@@ -47,7 +47,9 @@ export function roundPool(threads: number): RoundPool {
   return {
     async round(job) {
       const pool = (workers ??= Array.from({ length: threads }, () => new Worker(entry, { execArgv: [] })));
-      return joinRounded(await Promise.all(shared(job, threads).map((part, i) => ask(pool[i]!, part))));
+      const parts = shared(job, threads).map((part, i) => ask(pool[i]!, part));
+      await Promise.allSettled(parts); // where one fails, the others' answers would be taken for those to the next job
+      return joinRounded(await Promise.all(parts));
     },
     async close() {
       await Promise.all((workers ?? []).map((worker) => worker.terminate()));

@@ -3,6 +3,7 @@ import { symmetricEigen } from '../../../src/quantize/algebra/eigen.ts';
 import { factorise, invertUpper } from '../../../src/quantize/algebra/factor.ts';
 import { addProducts } from '../../../src/quantize/algebra/products.ts';
 import { Subspace } from '../../../src/quantize/algebra/subspace.ts';
+import { inverse } from '../../support/inverse.ts';
 import { secondMoment } from '../../support/rounding.ts';
 import { gaussian } from '../../support/tiny-model.ts';
 
@@ -12,18 +13,6 @@ function positive(size: number, seed: number): Float64Array {
   const matrix = Float64Array.from(secondMoment(size, seed));
   for (let i = 0; i < size; i++) matrix[i * size + i]! += 0.1;
   return matrix;
-}
-
-/** The inverse by Gauss-Jordan elimination with row exchanges. */
-function inverse(matrix: Float64Array, size: number): Float64Array {
-  const left = Array.from({ length: size }, (_, i) => [...matrix.subarray(i * size, (i + 1) * size), ...Array.from({ length: size }, (_, j) => (i === j ? 1 : 0))]);
-  for (let p = 0; p < size; p++) {
-    const best = left.slice(p).reduce((at, row, i) => (Math.abs(row[p]!) > Math.abs(left[at]![p]!) ? p + i : at), p);
-    [left[p], left[best]] = [left[best]!, left[p]!];
-    left[p] = left[p]!.map((x) => x / left[p]![p]!);
-    for (let i = 0; i < size; i++) if (i !== p) left[i] = left[i]!.map((x, j) => x - left[i]![p]! * left[p]![j]!);
-  }
-  return Float64Array.from(left.flatMap((row) => row.slice(size)));
 }
 
 const largestDifference = (a: Float64Array, b: Float64Array): number => a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0);

@@ -15,7 +15,7 @@ const FORMATS: readonly WeightFormat[] = [
 
 function fitOf(clip: Clip, values: Float32Array, format: WeightFormat): readonly [scale: number, offset: number] {
   const fits = makeFits(1);
-  fitterOf(clip, hessian)(values, 0, 32, format, fits, 0, 32);
+  fitterOf(clip, hessian, 64)(values, 0, 32, format, fits, 0, 32);
   return [fits.scale[0]!, fits.offset[0]!];
 }
 

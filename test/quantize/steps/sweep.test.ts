@@ -7,6 +7,7 @@ import { nearestCode } from '../../../src/quantize/steps/fit.ts';
 import { prepareHessian } from '../../../src/quantize/steps/hessian.ts';
 import { roundPanel } from '../../../src/quantize/steps/round-panel.ts';
 import { roundRows, valuesOf, type RoundJob } from '../../../src/quantize/steps/round.ts';
+import { inverse } from '../../support/inverse.ts';
 import { COMPENSATED, formatName, GRIDS, outputError, roundJob, secondMoment, weights } from '../../support/rounding.ts';
 
 const f = Math.fround;
@@ -18,28 +19,6 @@ function damped(hessian: Float32Array, cols: number, damping: number): Float64Ar
   for (let j = 0; j < cols; j++) mean += matrix[j * cols + j]! / cols;
   for (let j = 0; j < cols; j++) matrix[j * cols + j]! += damping * mean;
   return matrix;
-}
-
-function inverse(matrix: Float64Array, size: number): Float64Array {
-  const a = matrix.slice();
-  const b = new Float64Array(size * size);
-  for (let i = 0; i < size; i++) b[i * size + i] = 1;
-  for (let p = 0; p < size; p++) {
-    const pivot = a[p * size + p]!;
-    for (let j = 0; j < size; j++) {
-      a[p * size + j]! /= pivot;
-      b[p * size + j]! /= pivot;
-    }
-    for (let i = 0; i < size; i++) {
-      const factor = a[i * size + p]!;
-      if (i === p || factor === 0) continue;
-      for (let j = 0; j < size; j++) {
-        a[i * size + j]! -= factor * a[p * size + j]!;
-        b[i * size + j]! -= factor * b[p * size + j]!;
-      }
-    }
-  }
-  return b;
 }
 
 /** Optimal brain quantisation in a fixed order: the inverse, explicit, loses each column that is rounded. `round(row, channel, x)` gives the value. */
@@ -210,7 +189,7 @@ describe('descend()', () => {
     for (const format of GRIDS) {
       const job = roundJob(values, cols, format, { hessian, rounding: { ...COMPENSATED, sweeps: 2 }, sparseShare: 0.02 });
       const hess = prepareHessian(hessian, cols, job.segments, job.rounding);
-      const panel = roundPanel(job, 0, hess, fitterOf(job.clip, hess));
+      const panel = roundPanel(job, 0, hess, fitterOf(job.clip, hess, job.cols));
       const rounded = roundRows(job);
       expect([...valuesOf(rounded, job.segments, 20, cols).subarray(0, 16 * cols)]).toEqual([...panel.values]);
       expect(dequantise(format, rounded.segments[0]!.codes!, rounded.segments[0]!.rowScales!).every(Number.isFinite)).toBe(true);
