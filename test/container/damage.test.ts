@@ -1,12 +1,17 @@
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { openReference } from '../../src/backends/reference/index.ts';
 import { openContainer } from '../../src/container/read.ts';
 import { writeContainer } from '../../src/container/write.ts';
 import { TetradError } from '../../src/core/errors.ts';
+import { KV32 } from '../../src/formats/number-format.ts';
+import { parseRecipe } from '../../src/quantize/parse.ts';
+import { recipe as named } from '../../src/quantize/registry.ts';
+import { createDecoder } from '../../src/runtime/decoder.ts';
 import { bytesDirectory } from '../support/bytes.ts';
 import { imageBytes } from '../support/image.ts';
 import { memorySink } from '../support/memory-sink.ts';
-import { pack } from '../support/pack.ts';
+import { imageOf, pack, storeFor } from '../support/pack.ts';
 import { tinyStore } from '../support/tiny-model.ts';
 
 type Files = Record<string, Uint8Array>;
@@ -38,6 +43,57 @@ const withJson = (change: (json: Json) => void): Files => {
   change(json);
   return { ...files, 'model.json': new TextEncoder().encode(JSON.stringify(json)) };
 };
+
+describe('openContainer() on containers with branches, rotations and static activations', () => {
+  const DOWN = 'layers.0.mlp.down';
+  let rich: Files;
+  const change = async (edit: (linear: Json, json: Json) => void): Promise<string> => {
+    const json: Json = JSON.parse(new TextDecoder().decode(rich['model.json']));
+    edit(json.linears[DOWN], json);
+    return outcome({ ...rich, 'model.json': new TextEncoder().encode(JSON.stringify(json)) });
+  };
+  beforeAll(async () => {
+    const act = { bits: 4, block: 32, clip: 1, zero: 'min', range: 'static' };
+    const recipe = parseRecipe({
+      ...named('w4a8'), act, kv: { bits: 4, per: 'static', rope: 'after', rotate: true }, sites: [],
+      transforms: [{ kind: 'rotate', residual: true, heads: true, online: ['mlp.down'] }],
+      split: [{ kind: 'columns', share: 0.2, weight: { bits: 16 }, act: { bits: 32 } }, { kind: 'sparse', share: 0.01 }, { kind: 'lowRank', rank: 16, iterations: 1 }],
+    });
+    const sink = memorySink();
+    await writeContainer(await pack(storeFor('w4a8', { config: { layers: 1 } }), recipe), sink);
+    rich = sink.files!;
+  });
+
+  it('accepts what was written', async () => expect(await change(() => {})).toBe('ok'));
+
+  it.each<[string, (linear: Json, json: Json) => void, RegExp]>([
+    ['an unknown branch', ({ branches }) => { branches[0].kind = 'other'; }, /branches\.0\.kind is "other"/],
+    ['two branches of a kind', ({ branches }) => { branches.push(branches[0]); }, /has two branches of one kind/],
+    ['missing centres', (linear) => { linear.branches.pop(); }, /has asymmetric activations and no centres/],
+    ['centres of other blocks', ({ branches }) => { branches[2].blocks = 1; }, /has centres of 1 blocks, needed are 5/],
+    ['a rank that the factors do not have', ({ branches }) => { branches[0].rank = 32; }, /the first factor of layers\.0\.mlp\.down has \d+ bytes, needed are/],
+    ['a rank that is no panel', ({ branches }) => { branches[0].rank = 20; }, /branches\.0\.rank is 20/],
+    ['half of a single weight', ({ branches }) => { branches[1].entries.bytes -= 2; }, /has \d+ bytes of single weights in 192 channels/],
+    ['missing activation scales', ({ segments }) => { delete segments[0].actScales; }, /has activation scales where its format has none, or none where it has/],
+    ['integer activations of numbers', ({ segments }) => { segments[1].act = segments[0].act; }, /integer activations and weights without a grid/],
+    ['integer activations behind f32 ones', ({ segments }) => { delete segments[0].act; delete segments[0].actScales; segments[1].act = { bits: 8, block: 'row', clip: 1 }; segments[1].weight = segments[0].weight; }, /layers\.0\.mlp\.down has integer activations in channels \d+ to 192, behind f32 ones/],
+    ['missing constants of a static cache', (_, json) => { delete json.vectors['layers.0.attn.kv']; }, /vector layers\.0\.attn\.kv is missing/],
+  ])('names %s', async (_, edit, message) => expect(await change(edit)).toMatch(message));
+
+  it('leaves single weights outside the matrix to loading, which names them', async () => {
+    const { manifest } = await openContainer(bytesDirectory(rich));
+    const { branches } = manifest.linears[DOWN]!;
+    const { starts, entries } = branches!.find((branch) => branch.kind === 'sparse')!;
+    const damaged = async (at: number, value: number): Promise<unknown> => {
+      const bytes = rich['00.bin']!.slice();
+      new DataView(bytes.buffer).setUint32(at, value, true);
+      return createDecoder(imageOf(manifest, bytes), openReference, { context: 8, kv: KV32 });
+    };
+    await expect(damaged(entries.offset, 192)).rejects.toMatchObject({ code: 'invalid_file', message: 'Cannot use the single weights of layers.0.mlp.down: entry 0 is in channel 192 of 192' });
+    await expect(damaged(starts.offset, 1)).rejects.toMatchObject({ code: 'invalid_file', message: expect.stringContaining('row 0 starts at entry 1') });
+    await expect(damaged(starts.offset + 4, 0xffff)).rejects.toMatchObject({ code: 'invalid_file', message: expect.stringContaining('row 1 starts at entry 65535') });
+  });
+});
 
 describe('openContainer() on damaged containers', () => {
   const lies: [string, (json: Json) => void, RegExp][] = [

@@ -11,11 +11,11 @@ import { tinyStore } from '../support/tiny-model.ts';
 const open = await opener();
 const never = new AbortController().signal;
 
-/** The tiny model; under the source `nan` its last norm is no number. */
+/** The tiny model; under the source `nan` its last norm overflows. */
 function storeOf({ source }: ModelSpec) {
   const store = tinyStore();
   if (source !== 'nan') return store;
-  return { ...store, tensor: (name: string) => ({ ...store.tensor(name), ...(name === 'norm' && { read: async () => new Float32Array(store.config.hidden).fill(NaN) }) }) };
+  return { ...store, tensor: (name: string) => ({ ...store.tensor(name), ...(name === 'norm' && { read: async () => new Float32Array(store.config.hidden).fill(3e38) }) }) };
 }
 
 const laneOf = (source: string, base: string | null): LocalLane =>
