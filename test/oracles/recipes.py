@@ -264,7 +264,6 @@ def run(name, case, folder, containers):
         return forward(case, model, ids_of(text), margins), margins.acts, text
     out, act_margin, text = widest(range(200 if 'act' in case else 1), attempt, lambda made: made[1])
     single = forward(case, model, ids_of(text), Margins(), torch.float32)
-    tensors, turn, online = rotated(case, build())
     plain = logits(ids_of(text), build(), plain_linears(build()))
     open_ = lambda s: dict(k=[s['from'], s['to']], sha256=digest(s), codes=[] if s['codes'] is None else s['codes'][-1, :12].int().tolist())
     expected = dict(recipe=case['recipe'], set=[*case['set'], sites_of(case)], calibration=model['text'] if needs_text else None, sequences=SEQUENCES, length=LENGTH,
