@@ -1,5 +1,5 @@
 /**
- * Every recipe on the real kernels: quantises, measures quality against f32, size and speed, and writes docs/recipes.md from what was found.
+ * Every recipe on the real kernels: quantises, measures quality against f32, size and speed, and writes docs/recipes.md and the README's table from what was found.
  * Usage: npm run lab -- [--models soft,ref] [--rows NAME,...] [--windows 20] [--context 2048] [--out DIR] [--peers DIR] [--workers 2] [--keep] [--no-speed]
  *        npm run lab -- --docs [--out DIR]
  * Finished rows are lines of DIR/MODEL.jsonl (default bench/lab/results/) and are skipped, --keep: also those that other sources made. Containers, the f32 base

@@ -17,7 +17,9 @@ export function actText(act: Recipe['act']): string {
 }
 
 export function kvText(kv: Recipe['kv']): string {
-  return kv.bits === 4 && 'keyGroup' in kv ? `4 bits by channels, ${kv.keyGroup} / ${kv.valueGroup}, first page ${kv.firstPage}` : cacheText(kv);
+  if (kv.bits !== 4 || !('keyGroup' in kv)) return cacheText(kv);
+  const { keyGroup, valueGroup, firstPage } = kv;
+  return `4 bits by channels${keyGroup === 32 && valueGroup === 32 && firstPage === 8 ? '' : `, ${keyGroup} / ${valueGroup}, first page ${firstPage}`}`;
 }
 
 function transformText(step: Recipe['transforms'][number]): string {
@@ -35,7 +37,7 @@ function transformText(step: Recipe['transforms'][number]): string {
 
 function splitText(step: Recipe['split'][number]): string {
   switch (step.kind) {
-    case 'blocks': return `${step.share === undefined ? `blocks above ${step.threshold} medians` : `${percent(step.share)} of blocks${step.over === 'model' ? ' of the model' : ''}`} at ${step.act.bits} bits`;
+    case 'blocks': return `${step.share === undefined ? `blocks above ${step.threshold} medians` : `${percent(step.share)} of blocks${step.over === 'model' ? ' of the model' : ''}`} at ${step.act.bits} bits, by ${step.by ?? 'error'}`;
     case 'columns': return `${percent(step.share)} of channels as ${weightText(step.weight)} x ${actText(step.act)}`;
     case 'sparse': return `${percent(step.share)} of weights as f16`;
     case 'lowRank': return `branch of rank ${step.rank}, ${step.iterations} rounds`;
@@ -44,8 +46,11 @@ function splitText(step: Recipe['split'][number]): string {
 
 export function roundingText(rounding: Recipe['rounding']): string {
   if (typeof rounding === 'string') return rounding;
-  const { damping, order, groups, inputs, attention, sweeps } = rounding;
-  return joined(`compensated, damping ${damping}`, order === 'energy' && 'by energy', `${groups} grids`, `${inputs} inputs`, attention && 'attention average', sweeps > 0 && `${sweeps} sweeps`);
+  const { damping, order, groups, inputs, attention, sweeps, skip, correction } = rounding;
+  return joined(
+    `compensated, damping ${damping}`, order === 'energy' && 'by energy', `${groups} grids`, `${inputs} inputs`, attention && 'attention average',
+    skip > 0 && `without the first ${skip === 1 ? 'token' : `${skip} tokens`}`, correction > 0 && `${percent(correction)} of drift made up for`, sweeps > 0 && `${sweeps} sweep${sweeps === 1 ? '' : 's'}`,
+  );
 }
 
 function clipText(clip: Recipe['clip']): string {
@@ -53,11 +58,32 @@ function clipText(clip: Recipe['clip']): string {
   switch (clip.by) {
     case 'range': return clip.ratio === 1 ? 'none' : `range x ${clip.ratio}`;
     case 'leastSquares': return 'by least squares';
+    case 'ends': return 'search of both ends';
     case 'error': return `search of ${clip.steps}, |error|^${clip.power}`;
     case 'output': return `search of ${clip.steps}, outputs`;
   }
 }
 
-/** Every step, one after another. */
-export const stepsText = ({ transforms, split, rounding, clip }: Recipe): string =>
-  [...transforms.map(transformText), ...split.map(splitText), `rounding ${roundingText(rounding)}`, `clips ${clipText(clip)}`].join('; ');
+/** `layer 0`, `the last layer`, `layers 3 to -2`. */
+function layersText([first, last]: readonly [number, number]): string {
+  if (first !== last) return `layers ${first} to ${last}`;
+  return first === -1 ? 'the last layer' : `layer ${first}`;
+}
+
+function ruleText({ match: { site, layers }, weight, act }: Recipe['sites'][number]): string {
+  const where = layers ? `${site} of ${layersText(layers)}` : site;
+  return `${where}: ${joined(weight && weightText(weight), act && `x ${actText(act)}`) || 'other rounding'}`;
+}
+
+/** More rules are only counted. */
+const MOST_RULES = 6;
+
+function rulesText({ sites }: Recipe): string[] {
+  const own = sites.filter(({ match: { site } }) => site !== 'output');
+  return own.length > MOST_RULES ? [`${own.length} rules by site and layer`] : own.map(ruleText);
+}
+
+/** Every step, one after another; the output layer is left out. */
+export const stepsText = (recipe: Recipe): string => [
+  ...recipe.transforms.map(transformText), ...recipe.split.map(splitText), `rounding ${roundingText(recipe.rounding)}`, `clips ${clipText(recipe.clip)}`, ...rulesText(recipe),
+].join('; ');

@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { linearAxis, logAxis } from '../../bench/lab/charts/axes.ts';
-import { chartsOf } from '../../bench/lab/docs.ts';
+import { chartsOf, docsOf, withTable } from '../../bench/lab/docs.ts';
 import { parseFigures } from '../../bench/lab/llama.ts';
 import { recipesPage, seriesOf } from '../../bench/lab/page.ts';
 import { formatResults, parseResults, ResultFile, type LabResult, type Quality } from '../../bench/lab/result.ts';
 import { GROUPS, ROWS, type LabRow } from '../../bench/lab/rows.ts';
 import { recipe, RECIPE_NAMES } from '../../src/quantize/registry.ts';
 import { resolveRecipe } from '../../src/surfaces/checkpoint.ts';
+import { read, root } from '../architecture/sources.ts';
 
 const machine = { cpu: 'CPU', cores: 2, os: 'linux x64', node: '24.0.0', date: '2026-01-02T00:00:00.000Z' };
 const quality = (ratio: number): Quality => ({ perplexity: 20 * ratio, ratio, ratioError: 0.001, meanKl: 0.01, kl999: 0.2, sameTop: 0.95, rmsChange: 0.03 });
@@ -96,6 +97,20 @@ describe('page', () => {
     expect(charts.size).toContain('Q4_0: 4.5 bits, ratio 1.1000');
     expect(charts.shares).toContain('comet, 75 % W4A4: 250 tokens/s');
     expect(GROUPS.length).toBeLessThanOrEqual(6); // colours
+  });
+});
+
+describe('documentation', () => {
+  it('is what the kept results say (npm run lab -- --docs)', () => {
+    const kept = ['soft', 'ref'].flatMap((model) => new ResultFile(join(root, 'bench', 'lab', 'results', `${model}.jsonl`)).all());
+    for (const [path, text] of docsOf(kept)) expect(read(path) === text, `${path} is stale`).toBe(true);
+  });
+
+  it('withTable() replaces what lies between the comments', () => {
+    const once = withTable('a\n<!-- npm run lab -- --docs -->\nold\n<!-- end -->\nb\n', '| t |\n');
+    expect(once).toBe('a\n<!-- npm run lab -- --docs -->\n\n| t |\n\n<!-- end -->\nb\n');
+    expect(withTable(once, '| t |\n')).toBe(once);
+    expect(() => withTable('', '')).toThrow('between two comments');
   });
 });
 

@@ -15,9 +15,9 @@ container is read as docs/format.md describes it, and must hold the same codes, 
 """
 import argparse, hashlib, json, math, pathlib
 import numpy, torch
-import recipes_container as container
+from recipes_container import check
 from recipes_model import CONFIG as C, PLAIN_CACHE, SITES, build, logits, plain_linears, rope, run_layer
-from recipes_quant import Margins, Signs, gptq, hadamard, nearest, quantise_acts, quantise_cache
+from recipes_quant import Margins, Signs, gptq, hadamard, nearest, quantise_acts, quantise_cache, static_grids
 
 SEED = 0x7e78ad
 SEQUENCES, LENGTH = 4, 48
@@ -149,7 +149,7 @@ class Quantised:
         y = 0
         for s in self.segments:
             part, values = x[:, s['from']:s['to']], s['values'].to(x.dtype).T
-            rounded, exact = quantise_acts(part, s['act'], self.margins, s['ranges']) if s['act'] else (part, None)
+            rounded, exact = quantise_acts(part, s['act'], self.margins, s['static']) if s['act'] else (part, None)
             y = y + rounded @ values + (0 if exact is None else exact @ values)
         return y
 
@@ -188,8 +188,8 @@ def quantised_layer(case, n, tensors, orders, online, statistics, margins, hessi
         ratio = case.get('ratio', 1)
         if hessians: rounded = gptq(w, [(a, b, fmt, ratio) for a, b, fmt, _ in shapes], hessians[name][place][:, place], margins=margins, **case['gptq'])
         else: rounded = [nearest(w[:, a:b], fmt, ratio, margins) for a, b, fmt, _ in shapes]
-        ranges = lambda a, b, act: tuple(of[name][place][a:b] for of in (statistics.least, statistics.largest)) if act and act.get('range') else None
-        segments = [{'from': a, 'to': b, 'codes': codes, 'values': values, 'stored': stored, 'act': act, 'ranges': ranges(a, b, act)}
+        static = lambda a, b, act: static_grids(*(of[name][place][a:b] for of in (statistics.least, statistics.largest)), act) if act and act.get('range') else None
+        segments = [{'from': a, 'to': b, 'codes': codes, 'values': values, 'stored': stored, 'act': act, 'static': static(a, b, act)}
                     for (a, b, _, act), (codes, values, stored) in zip(shapes, rounded)]
         linears[name] = Quantised(None if site == 'mlp.down' and 'mlp.down' not in online else order, segments, margins, online.get(site))
     return linears
@@ -270,7 +270,7 @@ def run(name, case, folder, containers):
         margins = Margins()
         return calibrated(case, seed, margins), margins.weights
     model, weight_margin = widest(range(48 if 'smooth' in case else 8 if 'gptq' in case else 1), pack, lambda made: made[1])
-    if containers: container.check(containers / name, model)
+    if containers: check(containers / name, model)
     def attempt(seed):
         margins, text = Margins(), random_text(1000 + seed, case['tokens'])
         return forward(case, model, ids_of(text), margins), margins.acts, text

@@ -1,6 +1,8 @@
 """A reader of Tetrad's containers, written from docs/format.md alone: it tests the documentation as much as the files."""
-import json, math
+import json
 import numpy, torch
+from recipes_model import CONFIG, logits
+from recipes_quant import hadamard, quantise_acts
 
 PANEL = 16
 pad = lambda n, unit=PANEL: (n + unit - 1) // unit * unit
@@ -45,6 +47,48 @@ class Container:
         linear = self.manifest['linears'][name]
         order = self.array(linear['permute'], '<i4') if 'permute' in linear else None
         return order, [(*s['k'], *self.segment(linear['rows'], s), s.get('act')) for s in linear['segments']]
+
+
+class Stored:
+    """A linear as a container holds it: rotation, permutation, segments, branches."""
+    def __init__(self, container, name, margins):
+        self.linear, (self.order, self.segments) = container.manifest['linears'][name], container.linear(name)
+        self.margins, self.turn = margins, hadamard(self.linear['cols']) if self.linear.get('rotate') else None
+        pairs = lambda s: torch.from_numpy(container.array(s['actScales'], '<f4').astype('f8').reshape(-1, 2)) if 'actScales' in s else None
+        self.static = [pairs(s) for s in self.linear['segments']]
+        self.extra = torch.zeros(self.linear['rows'], self.linear['cols'], dtype=torch.float64)
+        for branch in self.linear.get('branches', []):
+            if branch['kind'] == 'lowRank':
+                read = lambda part, rows, length: numbers(container.array(branch[part], f'<f{branch["bits"] // 8}'), rows, length)
+                self.extra += torch.from_numpy(read('up', self.linear['rows'], branch['rank']) @ read('down', branch['rank'], self.linear['cols']))
+            if branch['kind'] == 'sparse':
+                starts, entries = container.array(branch['starts'], '<u4'), container.array(branch['entries'], '<u4')
+                values = (entries >> 16).astype('<u2').view('<f2').astype('f8')
+                for row in range(self.linear['rows']):
+                    for i in range(starts[row], starts[row + 1]): self.extra[row, entries[i] & 0xffff] += values[i]
+
+    def __call__(self, x):
+        if self.turn is not None: x = x @ self.turn.T
+        if self.order is not None: x = x[:, torch.from_numpy(self.order.astype('i8'))]
+        y = x @ self.extra.T
+        for (a, b, _, values, act), static in zip(self.segments, self.static):
+            rounded, exact = quantise_acts(x[:, a:b], act, self.margins, static) if act else (x[:, a:b], 0)
+            y = y + (rounded + exact) @ values.T
+        return y
+
+    @property
+    def rows(self): return torch.cat([values for *_, values, _ in self.segments], 1)
+
+
+def container_logits(folder, ids, cache, margins):
+    """Logits of a container by the same forward pass as the oracle's own model."""
+    found = Container(folder)
+    linears = {name: Stored(found, name, margins) for name in found.manifest['linears']}
+    tensors = {name: found.vector(name) for name in found.manifest['vectors']} | {'embed': linears['output'].rows}
+    for name, linear in linears.items():  # a norm in front of a permuted linear is stored in permuted order
+        norm = name.replace('attn.qkv', 'attn.norm').replace('mlp.gate_up', 'mlp.norm')
+        if norm != name and linear.order is not None: tensors[norm] = tensors[norm][numpy.argsort(linear.order)]
+    return logits(ids, tensors, linears, cache, hadamard(CONFIG['hidden']) if found.manifest.get('rotated') else None, output=linears['output'])
 
 
 def numbers(values, rows, length):

@@ -100,10 +100,10 @@ def run_layer(h, n, tensors, linears, cache, tap=None, c=CONFIG):
 PLAIN_CACHE = lambda q, k, v: (rope(q), rope(k), v)
 
 
-def logits(ids, tensors, linears, cache=PLAIN_CACHE, turn=None, tap=None, c=CONFIG):
-    """[tokens, vocab]. `turn`: orthogonal matrix that hidden states are multiplied by between embedding and last norm."""
+def logits(ids, tensors, linears, cache=PLAIN_CACHE, turn=None, tap=None, output=None, c=CONFIG):
+    """[tokens, vocab]. `turn`: orthogonal matrix that hidden states are multiplied by between embedding and last norm. `output`: default, the embedding."""
     h = tensors['embed'][ids]
     if turn is not None: h = h @ turn.T
     for n in range(c['layers']): h = run_layer(h, n, tensors, linears, cache, tap)
     if turn is not None: h = h @ turn
-    return rms(h, tensors['norm']) @ tensors['embed'].T
+    return (output or Plain(tensors['embed']))(rms(h, tensors['norm']))

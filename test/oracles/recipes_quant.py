@@ -45,18 +45,23 @@ def act_grid(low, high, act):
     return scale, (low + high) / 2 - scale * (most + least) / 2
 
 
-def quantise_acts(x, act, margins, ranges=None):
-    """x [tokens, channels], ties to even. `ranges`: least and largest value of each channel, for static scales. Returns (values, what stays float)."""
+def static_grids(least, largest, act):
+    """(scale, centre) of each block, f32, from the least and largest value of each channel."""
+    ends = [(least[a:b].min(), largest[a:b].max()) for a, b in blocks_of(len(least), act)]
+    return torch.stack([torch.stack(act_grid(low, high, act)) for low, high in ends]).float().double()
+
+
+def quantise_acts(x, act, margins, static=None):
+    """x [tokens, channels], ties to even. `static`: (scale, centre) of each block; default: from each token's values. Returns (values, what stays float)."""
     exact = torch.zeros_like(x)
     if act.get('outliers'):
         margins.act((x.abs() - act['outliers']).abs() / act['outliers'])
         exact = torch.where(x.abs() >= act['outliers'], x, exact)
     rest, out = x - exact, []
     least, most = code_range(act)
-    for a, b in blocks_of(x.shape[1], act):
+    for i, (a, b) in enumerate(blocks_of(x.shape[1], act)):
         part = rest[:, a:b]
-        low, high = (r[None, a:b].to(x.dtype) for r in ranges) if ranges else (part, part)
-        scale, centre = act_grid(low.amin(1, keepdim=True), high.amax(1, keepdim=True), act)
+        scale, centre = act_grid(part.amin(1, keepdim=True), part.amax(1, keepdim=True), act) if static is None else static[i].to(x.dtype)
         t = (part - centre) / scale
         margins.act(border(t, least, most) * scale / part.abs().amax(1, keepdim=True))
         out.append(centre + scale * torch.clamp(torch.round(t), least, most))

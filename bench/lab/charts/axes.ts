@@ -26,12 +26,17 @@ export function linearAxis(values: readonly number[], edge: Edge, { zero = false
   return { place: (value) => between(edge, (value / step - low) / (high - low)), ticks };
 }
 
-/** Ticks at 1, 2 and 5 times powers of ten. */
-export function logAxis(values: readonly number[], edge: Edge): Axis {
-  const series = Array.from({ length: 40 }, (_, i) => Number(([1, 2, 5][i % 3]! * 10 ** (Math.floor(i / 3) - 6)).toPrecision(1)));
-  const from = series.findLastIndex((tick) => tick <= Math.min(...values) * (1 + 1e-9));
-  const to = Math.max(from + 1, series.findIndex((tick) => tick >= Math.max(...values) * (1 - 1e-9)));
-  const ticks = series.slice(Math.max(0, from), to + 1);
+/** 1, 2 and 5 times powers of ten. */
+const ROUND = Array.from({ length: 40 }, (_, i) => Number(([1, 2, 5][i % 3]! * 10 ** (Math.floor(i / 3) - 6)).toPrecision(1)));
+/** Sizes of weights. */
+export const BITS = [2, 2.5, 3, 3.5, 4, 4.25, 4.5, 4.75, 5, 5.5, 6, 7, 8, 9, 10, 12, 16, 24, 32];
+
+/** Logarithmic, from one of the possible ticks to another. */
+export function logAxis(values: readonly number[], edge: Edge, possible: readonly number[] = ROUND): Axis {
+  const from = Math.max(0, possible.findLastIndex((tick) => tick <= Math.min(...values) * (1 + 1e-9)));
+  const above = possible.findIndex((tick) => tick >= Math.max(...values) * (1 - 1e-9));
+  const to = Math.max(from + 1, above < 0 ? possible.length - 1 : above);
+  const ticks = possible.slice(from, to + 1);
   const [low, high] = [Math.log(ticks[0]!), Math.log(ticks.at(-1)!)];
   return { place: (value) => between(edge, (Math.log(value) - low) / (high - low)), ticks };
 }

@@ -1,5 +1,5 @@
 import { element, escape, picture, text } from '../../../src/surfaces/charts/svg.ts';
-import { bottomAxis, leftAxis, linearAxis, logAxis, riseOf, riseText, type Area } from './axes.ts';
+import { bottomAxis, leftAxis, logAxis, riseOf, riseText, type Area, type Axis, type Edge } from './axes.ts';
 
 export interface Point {
   readonly label: string;
@@ -15,12 +15,13 @@ export interface ScatterText {
   readonly below: string;
   readonly x: string;
   readonly unit: string;
+  readonly axis: (values: readonly number[], edge: Edge) => Axis;
   /** Names of the colours. */
   readonly names: readonly string[];
 }
 
-const [WIDTH, HEIGHT] = [860, 560];
-const AREA: Area = { left: 64, right: 830, top: 104, bottom: 500 };
+const [WIDTH, HEIGHT] = [860, 640];
+const AREA: Area = { left: 64, right: 830, top: 104, bottom: 580 };
 const RADIUS = 4;
 /** Width of a letter and height of a line at the size of labels. */
 const [LETTER, LINE] = [6.1, 11];
@@ -54,14 +55,15 @@ function labels(points: readonly (Point & { readonly px: number; readonly py: nu
 }
 
 /** Quality of rows on a logarithmic axis of rises in perplexity, against something that they cost or give. */
-export function scatterSvg(points: readonly Point[], { title, below, x, unit, names }: ScatterText): string {
-  const across = linearAxis(points.map((point) => point.x), [AREA.left, AREA.right]);
+export function scatterSvg(points: readonly Point[], { title, below, x, unit, axis, names }: ScatterText): string {
+  const across = axis(points.map((point) => point.x), [AREA.left, AREA.right]);
   const up = logAxis(points.map(({ ratio }) => riseOf(ratio)), [AREA.bottom, AREA.top]);
   const placed = points.map((point) => ({ ...point, px: across.place(point.x), py: up.place(riseOf(point.ratio)) }));
   const used = [...new Set(points.map(({ series }) => series))].sort((a, b) => a - b);
+  const starts = used.map((_, n) => used.slice(0, n).reduce((at, series) => at + 34 + names[series]!.length * 6.6, 22));
   return picture(WIDTH, HEIGHT, title, [
     text(16, 44, below, { class: 'dim' }),
-    ...used.flatMap((series, n) => [element('circle', { class: `c${series}`, cx: 22 + n * 138, cy: 66, r: 5 }), text(32 + n * 138, 70, names[series]!)]),
+    ...used.flatMap((series, n) => [element('circle', { class: `c${series}`, cx: starts[n]!, cy: 66, r: 5 }), text(starts[n]! + 10, 70, names[series]!)]),
     ...bottomAxis(across, AREA, x),
     ...leftAxis(up, AREA, 'rise of perplexity over f32', riseText),
     ...placed.map(({ label, series, px, py, x: value, ratio }) =>
