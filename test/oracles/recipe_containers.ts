@@ -10,7 +10,7 @@ import { packCase, type OracleCase } from '../support/recipe-cases.ts';
 const fixtures = fileURLToPath(new URL('../fixtures/recipes', import.meta.url));
 const [folder] = process.argv.slice(2);
 if (!folder) throw new Error('Cannot write containers: there is no folder, needed is one argument');
-for (const file of readdirSync(fixtures).filter((name) => name.endsWith('.json'))) {
+for (const file of readdirSync(fixtures).filter((name) => name.endsWith('.json') && name !== 'branches.json')) {
   const image = await packCase(JSON.parse(readFileSync(join(fixtures, file), 'utf8')) as OracleCase);
   await writeContainer(image, await directorySink(join(folder, file.replace('.json', ''))));
   await image.close();

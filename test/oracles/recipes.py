@@ -15,9 +15,9 @@ container is read as docs/format.md describes it, and must hold the same codes, 
 """
 import argparse, hashlib, json, math, pathlib
 import numpy, torch
-from recipes_container import check
-from recipes_model import CONFIG as C, PLAIN_CACHE, SITES, build, logits, plain_linears, rope, run_layer
-from recipes_quant import Margins, Signs, gptq, hadamard, nearest, quantise_acts, quantise_cache, static_grids
+from recipes_container import cache_of, check, container_logits
+from recipes_model import CONFIG as C, PLAIN_CACHE, SITES, build, logits, plain_linears, run_layer
+from recipes_quant import Margins, Signs, gptq, hadamard, nearest, quantise_acts, static_grids
 
 SEED = 0x7e78ad
 SEQUENCES, LENGTH = 4, 48
@@ -35,19 +35,19 @@ CASES = {
     'llm-int8': dict(recipe='llm-int8', set=['act.outliers=3'], tokens=10, weight=i8_row, act=dict(bits=8, block='row', clip=1, outliers=3)),
     'zeroquant': dict(recipe='zeroquant', set=[], tokens=10, weight=i4_64, act=dict(bits=8, block='row', clip=1)),
     'quarot': dict(recipe='quarot', set=['rounding=nearest', RANGE], tokens=70, residual=True, heads=True, online=['attn.o', 'mlp.down'],
-                   weight=dict(bits=4, block='row', scale='bf16', zero='mid'), act=dict(bits=4, block='row', clip=.9), kv=dict(bits=4, rotate=True)),
+                   weight=dict(bits=4, block='row', scale='bf16', zero='mid'), act=dict(bits=4, block='row', clip=.9), kv=dict(bits=4, per='token', rope='after', rotate=True)),
     'atom': dict(recipe='atom', set=['split.0.share=0.1'], tokens=70, gptq=dict(damping=.01, sort=False, updated=True), reorder=('energy', list(SITES)), outliers=.1, ratio=.85,
-                 weight=i4_64, wide=i8_row, act=dict(bits=4, block=64, clip=.9), wide_act=dict(bits=8, block='row', clip=1), kv=dict(bits=4, before=True)),
+                 weight=i4_64, wide=i8_row, act=dict(bits=4, block=64, clip=.9), wide_act=dict(bits=8, block='row', clip=1), kv=dict(bits=4, per='token', rope='before')),
     'qoq': dict(recipe='qoq', set=['rounding=nearest'], tokens=10, residual=True, heads=True, online=[], smooth={'mlp.down': dict(power=.3)}, keys=.5,
                 reorder=('absmax', ['attn.o', 'mlp.down']), weight=dict(bits=4, block=64, scale='u8', zero='int'), act=dict(bits=8, block='row', clip=1),
-                kv=dict(bits=4)),
+                kv=dict(bits=4, per='token', rope='after')),
     'quik': dict(recipe='quik', set=['rounding=nearest', RANGE], tokens=10, outliers=.0625, weight=dict(i8_row, bits=4),
                  wide=dict(bits=16), act=dict(bits=4, block='row', clip=1, zero='min'), sites={'mlp.down': dict(weight=i8_row, act=dict(bits=8, block='row', clip=1, zero='min'))}),
     'dgq': dict(recipe='dgq', set=[RANGE, KV8], tokens=10, smooth={site: dict(share=.005) for site in SITES if site != 'attn.o'},
-                weight=dict(bits=4, block=64, scale='u8', zero='int'), act=dict(bits=8, block='row', clip=1, range='static'), kv=dict(bits=8)),
+                weight=dict(bits=4, block=64, scale='u8', zero='int'), act=dict(bits=8, block='row', clip=1, range='static'), kv=dict(bits=8, per='token', rope='after')),
     'rptq': dict(recipe='rptq', set=['transforms.0.by=absmax', 'rounding=nearest', KV4], tokens=24, reorder=('absmax', list(SITES)), weight=dict(bits=4, block=32, scale='f16', zero='min'),
-                 act=static(4), sites={'attn.qkv': dict(act=static(8)), 'mlp.gate_up': dict(act=static(8))}, kv=dict(bits=4)),
-    'gptq': dict(recipe='gptq', set=[], tokens=70, weight=dict(bits=4, block=64, scale='f16', zero='int'), gptq=dict(damping=.01, sort=True, updated=False)),
+                 act=static(4), sites={'attn.qkv': dict(act=static(8)), 'mlp.gate_up': dict(act=static(8))}, kv=dict(bits=4, per='token', rope='after')),
+    'gptq': dict(recipe='gptq', set=[], tokens=24, weight=dict(bits=4, block=64, scale='f16', zero='int'), gptq=dict(damping=.01, sort=True, updated=False)),
 }
 
 
@@ -195,18 +195,6 @@ def quantised_layer(case, n, tensors, orders, online, statistics, margins, hessi
     return linears
 
 
-def cache_of(case, margins):
-    """Keys and values as they come back from the cache, and queries to match."""
-    kv = case.get('kv')
-    if not kv: return PLAIN_CACHE
-    turn = hadamard(C['headDim']) if kv.get('rotate') else None
-    def cache(q, k, v):
-        stored = lambda x: quantise_cache(x, kv['bits'], margins)
-        turned = lambda x: x if turn is None else x @ turn.to(x.dtype).T
-        return turned(rope(q)), rope(stored(k)) if kv.get('before') else stored(turned(rope(k))), stored(v)
-    return cache
-
-
 def calibrated(case, seed, margins):
     """The quantised model: what the library makes of the same checkpoint, recipe and calibration text."""
     text = random_text(seed, SEQUENCES * LENGTH)
@@ -219,7 +207,7 @@ def calibrated(case, seed, margins):
     for n in range(C['layers']):
         hessians = second_moments(n, tensors, online, states) if 'gptq' in case else None
         linears |= quantised_layer(case, n, tensors, orders, online, statistics, margins, hessians)
-        if hessians: states = [run_layer(h, n, tensors, linears, cache_of(case, Margins())) for h in states]
+        if hessians: states = [run_layer(h, n, tensors, linears, cache_of(case.get('kv'), Margins())) for h in states]
     reads = lambda norm: orders.get(norm.replace('attn.norm', 'attn.qkv').replace('mlp.norm', 'mlp.gate_up'), slice(None))
     norms = {name: w[0][reads(name)] for name, w in tensors.items() if 'norm' in name}
     return dict(text=text, tensors=tensors, turn=turn, linears=linears, norms=norms)
@@ -239,7 +227,7 @@ def forward(case, model, ids, margins, dtype=torch.float64):
     for linear in model['linears'].values(): linear.margins = margins
     tensors = {name: w.to(dtype) for name, w in model['tensors'].items()}
     turn = None if model['turn'] is None else model['turn'].to(dtype)
-    return logits(ids, tensors, model['linears'], cache_of(case, margins), turn)
+    return logits(ids, tensors, model['linears'], cache_of(case.get('kv'), margins), turn)
 
 
 def digest(segment):
@@ -278,7 +266,7 @@ def run(name, case, folder, containers):
     single = forward(case, model, ids_of(text), Margins(), torch.float32)
     tensors, turn, online = rotated(case, build())
     plain = logits(ids_of(text), build(), plain_linears(build()))
-    open_ = lambda s: dict(k=[s['from'], s['to']], sha256=digest(s), codes=[] if s['codes'] is None else s['codes'][-1, :12].int().tolist(), values=s['values'][-1, :3].tolist())
+    open_ = lambda s: dict(k=[s['from'], s['to']], sha256=digest(s), codes=[] if s['codes'] is None else s['codes'][-1, :12].int().tolist())
     expected = dict(recipe=case['recipe'], set=[*case['set'], sites_of(case)], calibration=model['text'] if needs_text else None, sequences=SEQUENCES, length=LENGTH,
                     ids=ids_of(text).tolist(), spread=float((out - single).abs().max()), peak=float(out.abs().max()), effect=float((out - plain).abs().max()),
                     margins={key: value for key, value in (('weights', weight_margin), ('acts', act_margin)) if value < math.inf},
@@ -286,6 +274,18 @@ def run(name, case, folder, containers):
     (folder / f'{name}.json').write_text(json.dumps(expected, indent=1) + '\n')
     out.numpy().astype('<f4').tofile(folder / f'{name}.f32')
     print(f"{name}: margins {weight_margin:.1e} {act_margin:.1e}, spread {expected['spread']:.1e}, effect {expected['effect']:.2f}, peak {expected['peak']:.1f}", flush=True)
+
+
+def run_branches(folder):
+    """Logits of the container that recipe_containers.ts has put there."""
+    def attempt(seed):
+        margins, text = Margins(), random_text(2000 + seed, 24)
+        return container_logits(folder / 'branches', ids_of(text), margins), margins.acts, text
+    out, margin, text = widest(range(200), attempt, lambda made: made[1])
+    spread = float((out - container_logits(folder / 'branches', ids_of(text), dtype=torch.float32)).abs().max())
+    (folder / 'branches.json').write_text(json.dumps(dict(ids=ids_of(text).tolist(), spread=spread, peak=float(out.abs().max()), margins=dict(acts=margin)), indent=1) + '\n')
+    out.numpy().astype('<f4').tofile(folder / 'branches.f32')
+    print(f'branches: margin {margin:.1e}, spread {spread:.1e}')
 
 
 def main():
@@ -298,6 +298,7 @@ def main():
     options.output.mkdir(parents=True, exist_ok=True)
     for name, case in CASES.items():
         if options.only in (None, name): run(name, case, options.output, options.containers)
+    if (options.output / 'branches').exists() and options.only in (None, 'branches'): run_branches(options.output)
 
 
 if __name__ == '__main__':

@@ -1,8 +1,8 @@
 """A reader of Tetrad's containers, written from docs/format.md alone: it tests the documentation as much as the files."""
 import json
 import numpy, torch
-from recipes_model import CONFIG, logits
-from recipes_quant import hadamard, quantise_acts
+from recipes_model import CONFIG, PLAIN_CACHE, logits, rope
+from recipes_quant import Margins, hadamard, quantise_acts, quantise_cache, quantise_channels
 
 PANEL = 16
 pad = lambda n, unit=PANEL: (n + unit - 1) // unit * unit
@@ -68,27 +68,45 @@ class Stored:
                     for i in range(starts[row], starts[row + 1]): self.extra[row, entries[i] & 0xffff] += values[i]
 
     def __call__(self, x):
-        if self.turn is not None: x = x @ self.turn.T
+        if self.turn is not None: x = x @ self.turn.to(x.dtype).T
         if self.order is not None: x = x[:, torch.from_numpy(self.order.astype('i8'))]
-        y = x @ self.extra.T
+        y = x @ self.extra.to(x.dtype).T
         for (a, b, _, values, act), static in zip(self.segments, self.static):
             rounded, exact = quantise_acts(x[:, a:b], act, self.margins, static) if act else (x[:, a:b], 0)
-            y = y + (rounded + exact) @ values.T
+            y = y + (rounded + exact) @ values.to(x.dtype).T
         return y
 
     @property
     def rows(self): return torch.cat([values for *_, values, _ in self.segments], 1)
 
 
-def container_logits(folder, ids, cache, margins):
-    """Logits of a container by the same forward pass as the oracle's own model."""
-    found = Container(folder)
+def cache_of(kv, margins, c=CONFIG, constants=None):
+    """Keys and values as they come back from a cache of format `kv`, and queries to match. `constants`: by layer, [k, v][scale, min][channels]."""
+    if not kv or kv['bits'] == 32: return PLAIN_CACHE
+    turn = hadamard(c['headDim']) if kv.get('rotate') else None
+    turned = lambda x: x if turn is None else x @ turn.to(x.dtype).T
+    def cache(n, q, k, v):
+        def stored(x, part):
+            if kv['per'] == 'token': return quantise_cache(x, kv['bits'], margins)
+            scale, low = constants[n].to(x.dtype).reshape(2, 2, *x.shape[1:])[part]
+            return quantise_channels(x, kv['bits'], scale, low, margins)
+        return turned(rope(q, c)), rope(stored(k, 0), c) if kv['rope'] == 'before' else stored(turned(rope(k, c)), 0), stored(v, 1)
+    return cache
+
+
+def container_logits(folder, ids, margins=None, dtype=torch.float64):
+    """Logits of a container by the forward pass of the oracle's own model."""
+    found, margins = Container(folder), margins or Margins()
+    config = {**found.manifest['config'], 'theta': found.manifest['config']['rope']['theta']}
     linears = {name: Stored(found, name, margins) for name in found.manifest['linears']}
     tensors = {name: found.vector(name) for name in found.manifest['vectors']} | {'embed': linears['output'].rows}
     for name, linear in linears.items():  # a norm in front of a permuted linear is stored in permuted order
         norm = name.replace('attn.qkv', 'attn.norm').replace('mlp.gate_up', 'mlp.norm')
         if norm != name and linear.order is not None: tensors[norm] = tensors[norm][numpy.argsort(linear.order)]
-    return logits(ids, tensors, linears, cache, hadamard(CONFIG['hidden']) if found.manifest.get('rotated') else None, output=linears['output'])
+    tensors = {name: w.to(dtype) for name, w in tensors.items()}
+    cache = cache_of(found.manifest['kv'], margins, config, [tensors.get(f'layers.{n}.attn.kv') for n in range(config['layers'])])
+    turn = hadamard(config['hidden']).to(dtype) if found.manifest.get('rotated') else None
+    return logits(ids, tensors, linears, cache, turn, output=linears['output'], c=config)
 
 
 def numbers(values, rows, length):

@@ -54,8 +54,8 @@ def rope(x, c=CONFIG):
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
 
-def rms(h, gamma, c=CONFIG):
-    return h / (h.pow(2).mean(-1, keepdim=True) + c['normEps']).sqrt() * gamma
+def rms(h, gamma):
+    return h / (h.pow(2).mean(-1, keepdim=True) + CONFIG['normEps']).sqrt() * gamma
 
 
 class Plain:
@@ -82,7 +82,7 @@ def attention(q, k, v, c=CONFIG):
 
 
 def run_layer(h, n, tensors, linears, cache, tap=None, c=CONFIG):
-    """One layer. `cache`: what keys and values are turned into where they are stored, and how queries match: (queries, keys, values) -> the same."""
+    """One layer. `cache`: what keys and values are turned into where they are stored, and how queries match: (layer, queries, keys, values) -> queries, keys, values."""
     see = tap or (lambda name, x: None)
     def linear(site, x):
         see(f'layers.{n}.{site}', x)
@@ -90,20 +90,20 @@ def run_layer(h, n, tensors, linears, cache, tap=None, c=CONFIG):
     T, (H, K, D) = h.shape[0], (c['heads'], c['kvHeads'], c['headDim'])
     y = linear('attn.qkv', rms(h, tensors[f'layers.{n}.attn.norm']))
     q, k, v = (part.reshape(T, -1, D) for part in y.split([H * D, K * D, K * D], -1))
-    see(f'layers.{n}.attn.keys', rope(k).reshape(T, -1))
-    q, k, v = cache(q, k, v)
-    h = h + linear('attn.o', attention(q, k, v).reshape(T, -1))
+    see(f'layers.{n}.attn.keys', rope(k, c).reshape(T, -1))
+    q, k, v = cache(n, q, k, v)
+    h = h + linear('attn.o', attention(q, k, v, c).reshape(T, -1))
     gate, up = linear('mlp.gate_up', rms(h, tensors[f'layers.{n}.mlp.norm'])).split(c['ffn'], -1)
     return h + linear('mlp.down', gate * torch.sigmoid(gate) * up)
 
 
-PLAIN_CACHE = lambda q, k, v: (rope(q), rope(k), v)
+PLAIN_CACHE = lambda n, q, k, v: (rope(q), rope(k), v)
 
 
 def logits(ids, tensors, linears, cache=PLAIN_CACHE, turn=None, tap=None, output=None, c=CONFIG):
     """[tokens, vocab]. `turn`: orthogonal matrix that hidden states are multiplied by between embedding and last norm. `output`: default, the embedding."""
     h = tensors['embed'][ids]
     if turn is not None: h = h @ turn.T
-    for n in range(c['layers']): h = run_layer(h, n, tensors, linears, cache, tap)
+    for n in range(c['layers']): h = run_layer(h, n, tensors, linears, cache, tap, c)
     if turn is not None: h = h @ turn
     return (output or Plain(tensors['embed']))(rms(h, tensors['norm']))

@@ -82,6 +82,13 @@ def quantise_cache(x, bits, margins):
     return least + scale * torch.clamp(torch.round(t), 0, most)
 
 
+def quantise_channels(x, bits, scale, low, margins):
+    """The same by constants of each channel."""
+    t = (x - low) / scale
+    margins.act(border(t, 0, 2 ** bits - 1) * scale / x.abs().amax(-1, keepdim=True))
+    return low + scale * torch.clamp(torch.round(t), 0, 2 ** bits - 1)
+
+
 # Weights: w [rows, channels]; the value of code q is scale * (q - zero)
 
 def take_codes(w, scale, zero, bits, margins):

@@ -24,8 +24,6 @@ export interface OracleSegment {
   readonly sha256: string;
   /** The first 12 codes of the last row. */
   readonly codes: readonly number[];
-  /** The values of the first 3. */
-  readonly values: readonly number[];
 }
 
 const modules = await testModules();
