@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { TetradError } from '../core/errors.ts';
 import { describeIssue } from '../container/formats.ts';
-import { isGrid } from '../formats/number-format.ts';
+import { isCodes, isGrid } from '../formats/number-format.ts';
 import { integerProblem } from '../models/image.ts';
 import { isIntegerAct, isNamedGrid, layersOf, places, resolve, some, stepOf, type Place } from './recipe.ts';
 import { recipeSchema, type Recipe } from './schema.ts';
@@ -54,7 +54,14 @@ function stepProblem(recipe: Recipe): string | null {
     const problem = isGrid(columns.weight) ? integerProblem(columns.weight, columns.act) : 'integer activations and weights without a grid';
     if (problem) return `${path('columns')} has ${problem}`;
   }
-  return null;
+  return cacheProblem(recipe.kv);
+}
+
+/** Constants of a cache are ranges of keys as calibration sees them: behind RoPE, not rotated. */
+function cacheProblem(kv: Recipe['kv']): string | null {
+  if (!isCodes(kv) || kv.per !== 'static') return null;
+  if (kv.rope === 'before') return 'kv.rope is "before" where kv.per is "static", needed is "after": ranges are those of keys behind RoPE';
+  return kv.rotate ? 'kv.rotate is true where kv.per is "static", needed is "token": ranges are those of keys that are not rotated' : null;
 }
 
 /** The first thing about a recipe's transforms that means nothing, or null: rotations come first, orders last, and both once. */

@@ -55,7 +55,7 @@ describe('openContainer() on containers with branches, rotations and static acti
   beforeAll(async () => {
     const act = { bits: 4, block: 32, clip: 1, zero: 'min', range: 'static' };
     const recipe = parseRecipe({
-      ...named('w4a8'), act, kv: { bits: 4, per: 'static', rope: 'after', rotate: true }, sites: [],
+      ...named('w4a8'), act, kv: { bits: 4, per: 'static', rope: 'after' }, sites: [],
       transforms: [{ kind: 'rotate', residual: true, heads: true, online: ['mlp.down'] }],
       split: [{ kind: 'columns', share: 0.2, weight: { bits: 16 }, act: { bits: 32 } }, { kind: 'sparse', share: 0.01 }, { kind: 'lowRank', rank: 16, iterations: 1 }],
     });

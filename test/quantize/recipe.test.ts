@@ -136,6 +136,8 @@ describe('parseRecipe()', () => {
     ['a missing KV field', { kv: { bits: 4, keyGroup: 32, valueGroup: 32 } }, 'kv.firstPage is missing'],
     ['a KV field of another width', { kv: { bits: 8, keyGroup: 32 } }, 'kv.keyGroup is no known field'],
     ['keys that are rotated before RoPE', { kv: { bits: 4, per: 'token', rope: 'before', rotate: true } }, 'rotate is true where rope is "before"'],
+    ['constants of keys before RoPE', { kv: { bits: 8, per: 'static', rope: 'before' } }, 'kv.rope is "before" where kv.per is "static", needed is "after"'],
+    ['constants of rotated keys', { kv: { bits: 8, per: 'static', rope: 'after', rotate: true } }, 'kv.rotate is true where kv.per is "static", needed is "token"'],
     ['a row of scales per block', { weight: { ...weight, block: 'row' } }, 'scale is "u8" where block is "row", needed is "bf16"'],
     ['3-bit scales with other zeros', { weight: { bits: 4, block: 16, scale: 'u3', zero: 'min' }, act: { bits: 32 } }, 'zero is "min" where scale is "u3"'],
     ['3 bits with integer activations', { weight: { bits: 3, block: 32, scale: 'f16', zero: 'min' } }, 'weight and act are weights of 3 bits'],
