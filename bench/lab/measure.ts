@@ -8,7 +8,7 @@ import { median } from '../timing.ts';
 import { ggufSize } from './gguf-size.ts';
 import { ggufAs, llamaQuality, llamaSpeed, type Llama } from './llama.ts';
 import type { LabModel } from './models.ts';
-import { pack, sizeOf } from './pack.ts';
+import { CALIBRATION, pack, sizeOf } from './pack.ts';
 import { baseOf, evaluate, type Text } from './quality.ts';
 import type { LabResult, ResultFile } from './result.ts';
 import type { LabRow } from './rows.ts';
@@ -61,7 +61,7 @@ function stepsOf(bench: Bench, { label, subject }: LabRow): Steps {
   if ('recipe' in subject) {
     const recipe = resolveRecipe(subject);
     const directory = join(folder, label);
-    const digest = digestOf(recipe, model.file).slice(0, 16);
+    const digest = digestOf(recipe, model.file, CALIBRATION).slice(0, 16);
     return { recipe, ...container(bench, label, directory, () => pack(source, directory, recipe, { digest, build }, keep)) };
   }
   if ('embedded' in subject) return { recipe: null, ...container(bench, label, EMBEDDED, async () => ({ seconds: null, timings: {} })) };

@@ -6,6 +6,7 @@ import { activationShare, bitsPerWeight } from '../../src/models/size.ts';
 import type { Recipe } from '../../src/quantize/recipe.ts';
 import { openHeaders } from '../../src/surfaces/adapters/local-models.ts';
 import { quantize } from '../../src/surfaces/adapters/quantize.ts';
+import { sharedFile } from '../../test/support/shared.ts';
 import type { LabResult } from './result.ts';
 
 /** What stays beside a container about its making. */
@@ -19,6 +20,15 @@ function madeBefore(directory: string): Made | null {
   return JSON.parse(readFileSync(noteOf(directory), 'utf8')) as Made;
 }
 
+/** What every row is calibrated with that needs it: mixed text. */
+export const CALIBRATION = { file: 'data/calibration-mix.txt', sequences: 16 } as const;
+
+function calibrationText(): string {
+  const file = sharedFile(CALIBRATION.file);
+  if (!file) throw new Error(`Cannot calibrate: there is no ${CALIBRATION.file}, TETRAD_SHARED names the folder that holds it`);
+  return readFileSync(file, 'utf8');
+}
+
 /** A checkpoint as a container in `directory`, unless the same was made there; with `keep`, by whatever sources. */
 export async function pack(source: string, directory: string, recipe: Recipe, { digest, build }: Pick<Made, 'digest' | 'build'>, keep: boolean): Promise<Made> {
   const before = madeBefore(directory);
@@ -26,7 +36,7 @@ export async function pack(source: string, directory: string, recipe: Recipe, { 
   rmSync(noteOf(directory), { force: true });
   const start = performance.now();
   let timings: LabResult['timings'] = {};
-  await quantize(source, directory, { recipe, onTimings: (found) => (timings = found) });
+  await quantize(source, directory, { recipe, calibration: calibrationText(), sequences: CALIBRATION.sequences, onTimings: (found) => (timings = found) });
   const made: Made = { digest, build, seconds: (performance.now() - start) / 1000, timings };
   writeFileSync(noteOf(directory), JSON.stringify(made));
   return made;

@@ -36,7 +36,7 @@ export interface RecipeOptions extends CopyOptions {
   readonly kv?: KvBits | undefined;
   /** Text to calibrate with, for recipes that need it. Default: the library's own. */
   readonly calibration?: string | undefined;
-  /** Sequences of the text, and tokens of each. Default: what the recipe says, or 32 of 1,024. */
+  /** Sequences of the text, and tokens of each. Default: what the recipe says, or 16 of 1,024. */
   readonly sequences?: number | undefined;
   readonly length?: number | undefined;
   /** Which sequences are taken from a longer text. Default 0. */
@@ -63,7 +63,7 @@ export interface Workshop {
   readonly onTimings?: ((timings: Timings) => void) | undefined;
 }
 
-const SEQUENCES = 32;
+const SEQUENCES = 16;
 const LENGTH = 1024;
 /** Most tokens, in whole sequences, that plain statistics are taken from. */
 const STATISTICS_TOKENS = 8192;

@@ -75,8 +75,8 @@ describe('collectSamples()', () => {
   });
 
   it.each([
-    ['layers.1.mlp.norm', NaN, 'layers.1.mlp.gate_up'],
-    ['layers.0.attn.norm', Infinity, 'layers.0.attn.qkv'],
+    ['layers.1.mlp.norm', 3e38, 'layers.1.mlp.gate_up'],
+    ['layers.0.attn.norm', 3e38, 'layers.0.attn.qkv'],
     ['layers.1.attn.v', 3e38, 'layers.1.attn.values'],
   ])('names the site whose activations are not finite: %s with %d', async (tensor, value, site) => {
     const decoder = await decoderOf(withWeight(tensor, 3, value));

@@ -9,7 +9,7 @@ import { quantize } from '../../src/quantize/run.ts';
 import { createDecoder, type Decoder } from '../../src/runtime/decoder.ts';
 import { opener } from '../../src/surfaces/adapters/node.ts';
 import { layersSvg } from '../../src/surfaces/charts/layers.ts';
-import { pack } from '../support/pack.ts';
+import { EVEN_SIZES, pack } from '../support/pack.ts';
 import { tinyStore } from '../support/tiny-model.ts';
 
 const open = await opener();
@@ -95,7 +95,22 @@ describe('comparableOf()', () => {
     expect((['qkv', 'attention', 'gateUp'] as const).filter(comparableOf({}).edge)).toEqual(['qkv', 'attention', 'gateUp']);
   });
 
-  it('refuses steps that it does not know', () => expect(() => of('rotate')).toThrow(expect.objectContaining({ code: 'unsupported_model', message: expect.stringContaining('"rotate"') })));
+  it('hides what rotations change, and refuses those of hidden states', () => {
+    const rotated = (parts: object) => comparableOf({ recipe: { transforms: [{ kind: 'rotate', residual: false, heads: false, online: [], ...parts }], split: [] } });
+    expect((['qkv', 'attention', 'gateUp'] as const).filter(rotated({ online: ['mlp.down'] }).edge)).toEqual(['qkv', 'attention']);
+    expect((['qkv', 'attention', 'gateUp'] as const).filter(rotated({ heads: true }).edge)).toEqual(['gateUp']);
+    expect((['attn.qkv', 'attn.o', 'mlp.down'] as const).filter(rotated({ online: ['attn.o'] }).input)).toEqual(['attn.qkv', 'mlp.down']);
+    expect(() => rotated({ residual: true })).toThrow(expect.objectContaining({ code: 'unsupported_model', message: expect.stringContaining('"residual":true') }));
+  });
+
+  it('refuses steps that it does not know', () => expect(() => of('shuffle')).toThrow(expect.objectContaining({ code: 'unsupported_model', message: expect.stringContaining('"shuffle"') })));
+
+  it('leaves small errors where numbers are compared, with rotations that hide some', async () => {
+    const online = withOverrides(recipe('w8a8'), ['transforms.0={"kind":"rotate","residual":false,"heads":true,"online":["attn.o","mlp.down"]}']);
+    const rotated = await createDecoder(await pack(tinyStore({ config: EVEN_SIZES }), online), open, { context: 128, kv: KV32, logitRows: PAGE });
+    const exact = await createDecoder(await pack(tinyStore({ config: EVEN_SIZES }), 'f32'), open, { context: 128, kv: KV32, logitRows: PAGE });
+    for (const { error, input } of (await layerErrors(exact, rotated, ids)).parts) expect(Math.max(error, input ?? 0)).toBeLessThan(0.03);
+  });
 });
 
 describe('layersSvg()', () => {

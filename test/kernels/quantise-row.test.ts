@@ -27,10 +27,10 @@ function quantised(x: readonly number[], format: ActFormat, pairs: readonly numb
   writeSegments(memory, TABLE, [{ ...segment, data: 0, rowScales: 0, actScales: pairs.length ? STATIC : 0 }]);
   kernels.gatherQuant(X, x.length, 1, x.length, 0, VALUES, 0, TABLE, 1, CODES, shape.codes, scales, scales + 1024, stride);
   return {
-    codes: [...memory.i8.slice(CODES, CODES + shape.codes)],
-    scales: [...memory.f32.slice(scales >>> 2, (scales >>> 2) + shape.blocks)],
-    centres: [...memory.f32.slice((scales >>> 2) + shape.blocks, (scales >>> 2) + stride)],
-    sums: [...memory.i32.slice((scales + 1024) >>> 2, ((scales + 1024) >>> 2) + shape.blocks)],
+    codes: Array.from(memory.i8.slice(CODES, CODES + shape.codes)),
+    scales: Array.from(memory.f32.slice(scales >>> 2, (scales >>> 2) + shape.blocks)),
+    centres: Array.from(memory.f32.slice((scales >>> 2) + shape.blocks, (scales >>> 2) + stride)),
+    sums: Array.from(memory.i32.slice((scales + 1024) >>> 2, ((scales + 1024) >>> 2) + shape.blocks)),
   };
 }
 

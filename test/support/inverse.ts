@@ -1,6 +1,6 @@
 /** The inverse by Gauss-Jordan elimination with row exchanges. */
 export function inverse(matrix: Float64Array, size: number): Float64Array {
-  const left = Array.from({ length: size }, (_, i) => [...matrix.subarray(i * size, (i + 1) * size), ...Array.from({ length: size }, (_, j) => (i === j ? 1 : 0))]);
+  const left = Array.from({ length: size }, (_, i) => [...matrix.subarray(i * size, (i + 1) * size), ...Array.from({ length: size }, (__, j) => (i === j ? 1 : 0))]);
   for (let p = 0; p < size; p++) {
     const best = left.slice(p).reduce((at, row, i) => (Math.abs(row[p]!) > Math.abs(left[at]![p]!) ? p + i : at), p);
     [left[p], left[best]] = [left[best]!, left[p]!];

@@ -8,13 +8,13 @@ const f = Math.fround;
  * gram = gram + acc.
  */
 function panelProducts(
-  { f32 }: LinearMemory, x: number, xStride: number, y: number, yStride: number, tokens: number, length: number, gram: number, panel: number, start: number,
+  { f32 }: LinearMemory, x: number, xStride: number, y: number, yStride: number, tokens: number, length: number, sums: number, panel: number, start: number,
 ): void {
   for (let i = panel * PANEL; i < Math.min(length, (panel + 1) * PANEL); i++) {
     for (let j = start; j < length; j++) {
       let acc = 0;
       for (let t = 0; t < tokens; t++) acc = f(acc + f(f32[(x >>> 2) + t * xStride + i]! * f32[(y >>> 2) + t * yStride + j]!));
-      const at = (gram >>> 2) + i * length + j;
+      const at = (sums >>> 2) + i * length + j;
       f32[at] = f(f32[at]! + acc);
     }
   }

@@ -22,7 +22,18 @@ export interface Comparable {
   readonly input: (site: Site) => boolean;
 }
 
-const kindsOf = (steps: unknown): string[] => (Array.isArray(steps) ? steps.map((step: { readonly kind?: unknown }) => String(step.kind)) : []);
+/** What a provenance may hold as a step. */
+type Step = Readonly<Partial<Record<'kind' | 'residual' | 'heads' | 'online', unknown>>>;
+
+const stepsOf = (steps: unknown): readonly Step[] => (Array.isArray(steps) ? steps : []);
+
+/** The places that a step changes; null: it is not known, or changes hidden states. */
+function foreignOf({ kind, residual, heads, online }: Step): readonly Place[] | null {
+  if (kind !== 'rotate') return FOREIGN[String(kind)] ?? null;
+  if (residual) return null;
+  const at = (site: string): boolean => Array.isArray(online) && online.includes(site);
+  return [...(heads || at('attn.o') ? (['keys', 'attn.o'] as const) : []), ...(at('mlp.down') ? (['mlp.down'] as const) : [])];
+}
 
 /**
  * What can be compared, from the recipe in a packed model's provenance. Throws `unsupported_model` where the recipe has a step after which not even the
@@ -30,13 +41,12 @@ const kindsOf = (steps: unknown): string[] => (Array.isArray(steps) ? steps.map(
  */
 export function comparableOf(provenance: Readonly<Record<string, unknown>>): Comparable {
   const { transforms, split } = (provenance['recipe'] ?? {}) as { readonly transforms?: unknown; readonly split?: unknown };
-  const kinds = [...kindsOf(transforms), ...kindsOf(split)];
-  const unknown = kinds.find((kind) => !(kind in FOREIGN));
-  if (unknown !== undefined) {
+  const foreign = new Set([...stepsOf(transforms), ...stepsOf(split)].flatMap((step) => {
+    const places = foreignOf(step);
+    if (places) return places;
     const known = Object.keys(FOREIGN).join(', ');
-    throw new TetradError('unsupported_model', `Cannot compare layers: the recipe has the step ${JSON.stringify(unknown)}, which may change hidden states, needed are none but ${known}`);
-  }
-  const foreign = new Set(kinds.flatMap((kind) => FOREIGN[kind]!));
+    throw new TetradError('unsupported_model', `Cannot compare layers: the recipe has the step ${JSON.stringify(step)}, which may change hidden states, needed are none but ${known}, and rotations without residual`);
+  }));
   const behind: Readonly<Record<Edge, Place | null>> = { hidden: null, middle: null, qkv: 'keys', attention: 'attn.o', gateUp: 'mlp.down' };
   return {
     edge(edge) {

@@ -83,7 +83,7 @@ describe('symmetricEigen()', () => {
 
 /** Singular values by one-sided Jacobi rotations of columns (Hestenes), descending. */
 function singularValues(values: Float64Array, rows: number, cols: number): number[] {
-  const columns = Array.from({ length: cols }, (_, c) => Array.from({ length: rows }, (_, r) => values[r * cols + c]!));
+  const columns = Array.from({ length: cols }, (_, c) => Array.from({ length: rows }, (__, r) => values[r * cols + c]!));
   const dot = (a: number[], b: number[]): number => a.reduce((sum, x, i) => sum + x * b[i]!, 0);
   for (let sweep = 0; sweep < 60; sweep++) {
     for (let p = 0; p < cols; p++) {

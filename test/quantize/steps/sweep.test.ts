@@ -94,7 +94,7 @@ describe('roundRows() column by column', () => {
     // Numbers take what is left in full: their own rounding to f16 reaches nothing else.
     const order = [...sorted(0, 48), ...sorted(48, 64), ...Array.from({ length: 16 }, (_, i) => 64 + i)];
     const wanted = naiveSweep(values, hessian, cols, 0.01, order, (row, channel, x) => (channel < 64 ? found.round(row, channel, x) : x));
-    expect([...found.values.map((x, at) => (at % cols < 64 ? x : 0))]).toEqual([...wanted.map((x, at) => (at % cols < 64 ? x : 0))]);
+    expect(Array.from(found.values.map((x, at) => (at % cols < 64 ? x : 0)))).toEqual(Array.from(wanted.map((x, at) => (at % cols < 64 ? x : 0))));
     found.values.forEach((x, at) => { if (at % cols >= 64) expect(x).toBe(f16ToF32(f32ToF16(wanted[at]!))); });
   });
 
