@@ -12,7 +12,7 @@ import { openGguf } from '../src/importers/open.ts';
 import type { WeightStore, WeightTensor } from '../src/models/weights.ts';
 import { recipe } from '../src/quantize/registry.ts';
 import { quantize } from '../src/quantize/run.ts';
-import { nearest } from '../src/quantize/steps/nearest.ts';
+import { nearest } from '../src/quantize/rounding/nearest.ts';
 import { takeGrid } from '../src/quantize/steps/source.ts';
 import { createDecoder } from '../src/runtime/decoder.ts';
 import { fileSource } from '../src/surfaces/adapters/files.ts';

@@ -14,7 +14,7 @@ import { checkFinite, chunkRows, RowReader } from './rows.ts';
 import { orderKind } from './segments.ts';
 import { kvConstants } from './steps/kv-constants.ts';
 import { lowRank, type LowRank } from './steps/low-rank.ts';
-import { joinRounded, type Round, type Rounded } from './steps/round.ts';
+import { joinRounded, type Round, type Rounded } from './rounding/round.ts';
 import { takeGrid } from './steps/source.ts';
 import { staticScales } from './steps/static-scales.ts';
 

@@ -5,7 +5,7 @@ import { isGrid } from '../formats/number-format.ts';
 import { packFloatPanels, packPanels } from '../formats/pack.ts';
 import { packRowScales, ROW_SCALE_BYTES } from '../formats/row-scales.ts';
 import { actBlocks, type ArrayRef, type Branch, type Linear, type Segment } from '../models/image.ts';
-import type { Rounded, RoundedSegment } from './steps/round.ts';
+import type { Rounded, RoundedSegment } from './rounding/round.ts';
 
 export const bytesOf = (array: Float32Array | Int32Array | Uint32Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 

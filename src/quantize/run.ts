@@ -9,7 +9,7 @@ import { LinearFiller } from './linear-filler.ts';
 import { planImage, type ImageGroup } from './plan.ts';
 import { needsHessians, type Recipe } from './recipe.ts';
 import { isPermuted } from './segments.ts';
-import { roundRows, type Round } from './steps/round.ts';
+import { roundRows, type Round } from './rounding/round.ts';
 
 /** Calibration of layers while they are packed, in ascending order (`calibrate/layers.ts`). */
 export interface Layers {

@@ -17,9 +17,9 @@ import { formatsOf, hessianNeeds, isIntegerAct, isNamedGrid, needsCalibration, n
 import { recipe as namedRecipe } from '../quantize/registry.ts';
 import { quantize } from '../quantize/run.ts';
 import { blockChoice } from '../quantize/segments.ts';
-import { nearest } from '../quantize/steps/nearest.ts';
+import { nearest } from '../quantize/rounding/nearest.ts';
 import { roundInputs } from '../quantize/steps/round-inputs.ts';
-import { roundRows, type Round } from '../quantize/steps/round.ts';
+import { roundRows, type Round } from '../quantize/rounding/round.ts';
 import type { SiteRounding } from '../quantize/steps/smooth-search.ts';
 import { rotateStore, smoothStore } from '../quantize/transforms.ts';
 import { createDecoder } from '../runtime/decoder.ts';

@@ -1,4 +1,4 @@
-"""Rounding column by column with NumPy: the oracle of test/quantize/steps/oracle.test.ts.
+"""Rounding column by column with NumPy: the oracle of test/quantize/rounding/oracle.test.ts.
 
 Run:  python3 -m venv /tmp/oracle && /tmp/oracle/bin/pip install numpy==2.4.6
       /tmp/oracle/bin/python test/oracles/compensated_rounding.py [OUTPUT_FOLDER]        (default: test/fixtures/rounding)

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { f16ToF32 } from '../../src/core/numeric.ts';
 import { dequantise, offsetAt, scaleAt } from '../../src/formats/dequantise.ts';
 import type { WeightFormat } from '../../src/formats/number-format.ts';
-import { fitRows } from '../../src/quantize/steps/fit.ts';
-import { nearest } from '../../src/quantize/steps/nearest.ts';
+import { fitRows } from '../../src/quantize/rounding/fit.ts';
+import { nearest } from '../../src/quantize/rounding/nearest.ts';
 import { takeGrid } from '../../src/quantize/steps/source.ts';
-import { rowSteps } from '../../src/quantize/steps/two-level.ts';
+import { rowSteps } from '../../src/quantize/rounding/two-level.ts';
 import { gaussian, tinyStore } from '../support/tiny-model.ts';
 
 const FORMATS = ([4, 6, 8] as const).flatMap((bits) => (['f16', 'u8'] as const).flatMap((scale) => (['mid', 'int', 'min'] as const).map((zero): WeightFormat => ({ bits, block: 32, scale, zero }))));

@@ -12,7 +12,7 @@ import { parseRecipe } from '../../src/quantize/parse.ts';
 import type { Recipe } from '../../src/quantize/recipe.ts';
 import { RECIPE_NAMES, recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
-import { nearest } from '../../src/quantize/steps/nearest.ts';
+import { nearest } from '../../src/quantize/rounding/nearest.ts';
 import { floatsAt, imageBytes, intsAt, linearValues } from '../support/image.ts';
 import { EVEN_SIZES, pack, storeFor } from '../support/pack.ts';
 import { tinySamples } from '../support/samples.ts';

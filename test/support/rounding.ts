@@ -1,5 +1,5 @@
 import type { FloatFormat, WeightFormat } from '../../src/formats/number-format.ts';
-import type { RoundJob } from '../../src/quantize/steps/round.ts';
+import type { RoundJob } from '../../src/quantize/rounding/round.ts';
 import { gaussian } from './tiny-model.ts';
 
 /** Weights, f32 [rows, cols], about normal, one in fifty four times as large. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { roundRows } from '../../src/quantize/steps/round.ts';
+import { roundRows } from '../../src/quantize/rounding/round.ts';
 import { roundPool } from '../../src/surfaces/adapters/round-pool.ts';
 import { stripsTypes } from '../support/node.ts';
 import { pack, storeFor } from '../support/pack.ts';

@@ -2,7 +2,7 @@ import { f16ToF32, f32ToF16 } from '../../core/numeric.ts';
 import { addProducts } from '../algebra/products.ts';
 import { Subspace } from '../algebra/subspace.ts';
 import type { Block } from '../schema.ts';
-import { roundRows, valuesOf, type RoundSegment } from './round.ts';
+import { roundRows, valuesOf, type RoundSegment } from '../rounding/round.ts';
 
 /** A low-rank part of weights, in f32 that hold f16: up [rows, rank] times down [rank, cols]. */
 export interface LowRank {

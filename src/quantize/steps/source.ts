@@ -1,9 +1,9 @@
 import { f16ToF32, f32ToF16 } from '../../core/numeric.ts';
 import { blockLength, type WeightFormat } from '../../formats/number-format.ts';
 import type { SourceGrid, WeightTensor } from '../../models/weights.ts';
-import type { Fits } from './fit.ts';
-import type { QuantisedRows } from './nearest.ts';
-import { roundPair, rowSteps } from './two-level.ts';
+import type { Fits } from '../rounding/fit.ts';
+import type { QuantisedRows } from '../rounding/nearest.ts';
+import { roundPair, rowSteps } from '../rounding/two-level.ts';
 
 /** The format that holds a source grid without loss; null where there is none. */
 export function lossless(grid: WeightTensor['grid']): WeightFormat | null {

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { TetradError, type ErrorCode } from '../../core/errors.ts';
 import { PANEL } from '../../formats/descriptor.ts';
-import { joinRounded, type RoundJob, type Rounded } from '../../quantize/steps/round.ts';
+import { joinRounded, type RoundJob, type Rounded } from '../../quantize/rounding/round.ts';
 
 /** Worker threads that round rows. They end with the process, or by `close`. */
 export interface RoundPool {

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { TetradError } from '../../core/errors.ts';
-import { roundRows, type RoundJob } from '../../quantize/steps/round.ts';
+import { roundRows, type RoundJob } from '../../quantize/rounding/round.ts';
 
 /** Rounds job after job; an error is sent as its code and message. */
 parentPort!.on('message', (job: RoundJob) => {

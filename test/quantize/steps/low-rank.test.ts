@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { f16ToF32, f32ToF16 } from '../../../src/core/numeric.ts';
 import { lowRank, type LowRank } from '../../../src/quantize/steps/low-rank.ts';
-import { roundRows, valuesOf } from '../../../src/quantize/steps/round.ts';
+import { roundRows, valuesOf } from '../../../src/quantize/rounding/round.ts';
 import { roundJob, weights } from '../../support/rounding.ts';
 
 const [ROWS, COLS] = [48, 64];

@@ -8,11 +8,11 @@ import { fitterOf } from './clip.ts';
 import { corrected } from './correct.ts';
 import { prepareHessian } from './hessian.ts';
 import type { Panel } from './panel.ts';
-import type { RoundJob, RoundSegment } from './round-job.ts';
+import type { RoundJob, RoundSegment } from './job.ts';
 import { roundPanel } from './round-panel.ts';
 import { joinSparse, sparseRows, type SparseRows } from './sparse.ts';
 
-export type { RoundJob, RoundSegment } from './round-job.ts';
+export type { RoundJob, RoundSegment } from './job.ts';
 
 /** One segment of the rows. `rowScales`: f32 pairs (scale, min) per row where scales have two levels or one per row. */
 export type RoundedSegment =

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { f16ToF32, f32ToF16 } from '../../../src/core/numeric.ts';
 import { dequantise, offsetAt, scaleAt } from '../../../src/formats/dequantise.ts';
 import type { WeightFormat } from '../../../src/formats/number-format.ts';
-import { fitterOf } from '../../../src/quantize/steps/clip.ts';
-import { nearestCode } from '../../../src/quantize/steps/fit.ts';
-import { prepareHessian } from '../../../src/quantize/steps/hessian.ts';
-import { roundPanel } from '../../../src/quantize/steps/round-panel.ts';
-import { roundRows, valuesOf, type RoundJob } from '../../../src/quantize/steps/round.ts';
+import { fitterOf } from '../../../src/quantize/rounding/clip.ts';
+import { nearestCode } from '../../../src/quantize/rounding/fit.ts';
+import { prepareHessian } from '../../../src/quantize/rounding/hessian.ts';
+import { roundPanel } from '../../../src/quantize/rounding/round-panel.ts';
+import { roundRows, valuesOf, type RoundJob } from '../../../src/quantize/rounding/round.ts';
 import { inverse } from '../../support/inverse.ts';
 import { COMPENSATED, formatName, GRIDS, outputError, roundJob, secondMoment, weights } from '../../support/rounding.ts';
 

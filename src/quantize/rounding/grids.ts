@@ -2,7 +2,7 @@ import { bitsOf, f16ToF32, fromBits } from '../../core/numeric.ts';
 import { sharedAt } from '../../formats/dequantise.ts';
 import { blockLength, isGrid, type WeightFormat } from '../../formats/number-format.ts';
 import { makeFits, type Fits } from './fit.ts';
-import type { RoundSegment } from './round-job.ts';
+import type { RoundSegment } from './job.ts';
 
 const f = Math.fround;
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { WeightFormat } from '../../../src/formats/number-format.ts';
-import { fitterOf } from '../../../src/quantize/steps/clip.ts';
-import { makeFits } from '../../../src/quantize/steps/fit.ts';
-import { prepareHessian } from '../../../src/quantize/steps/hessian.ts';
+import { fitterOf } from '../../../src/quantize/rounding/clip.ts';
+import { makeFits } from '../../../src/quantize/rounding/fit.ts';
+import { prepareHessian } from '../../../src/quantize/rounding/hessian.ts';
 import type { Clip } from '../../../src/quantize/schema.ts';
 import { secondMoment, weights } from '../../support/rounding.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { corrected } from '../../../src/quantize/steps/correct.ts';
-import { prepareHessian } from '../../../src/quantize/steps/hessian.ts';
-import { joinRounded, roundRows, valuesOf, type RoundJob } from '../../../src/quantize/steps/round.ts';
+import { corrected } from '../../../src/quantize/rounding/correct.ts';
+import { prepareHessian } from '../../../src/quantize/rounding/hessian.ts';
+import { joinRounded, roundRows, valuesOf, type RoundJob } from '../../../src/quantize/rounding/round.ts';
 import { inverse } from '../../support/inverse.ts';
 import { COMPENSATED, roundJob, secondMoment, weights } from '../../support/rounding.ts';
 import { gaussian } from '../../support/tiny-model.ts';

@@ -2,7 +2,7 @@ import { TetradError } from '../../core/errors.ts';
 import { isGrid } from '../../formats/number-format.ts';
 import { factorise, invertUpper } from '../algebra/factor.ts';
 import type { Rounding } from '../schema.ts';
-import type { RoundSegment } from './round-job.ts';
+import type { RoundSegment } from './job.ts';
 
 /** What rounding knows about a linear's inputs: H = sum of x x^T up to a factor, and what rounding column by column needs of its inverse. */
 export interface Hessian {

@@ -5,7 +5,7 @@ import type { FitBlock } from './fit.ts';
 import { makeGrids } from './grids.ts';
 import { errorWeights, type Hessian } from './hessian.ts';
 import { fitBlock, roundAt, type Panel } from './panel.ts';
-import type { RoundJob } from './round-job.ts';
+import type { RoundJob } from './job.ts';
 import { largest } from './sparse.ts';
 import { storeBlock, storeSteps } from './stored.ts';
 import { sweep } from './sweep.ts';

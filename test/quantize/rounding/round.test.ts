@@ -5,7 +5,7 @@ import type { WeightFormat } from '../../../src/formats/number-format.ts';
 import { panelBytes } from '../../../src/formats/layout.ts';
 import { packPanels } from '../../../src/formats/pack.ts';
 import { unpackPanels } from '../../../src/formats/unpack.ts';
-import { joinRounded, roundRows, valuesOf, type RoundJob, type Rounded } from '../../../src/quantize/steps/round.ts';
+import { joinRounded, roundRows, valuesOf, type RoundJob, type Rounded } from '../../../src/quantize/rounding/round.ts';
 import { COMPENSATED, formatName, GRIDS, outputError, roundJob, secondMoment, weights } from '../../support/rounding.ts';
 
 const COLS = 104;

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { symmetricEigen } from '../../../src/quantize/algebra/eigen.ts';
-import { factorise, invertUpper } from '../../../src/quantize/algebra/factor.ts';
-import { addProducts } from '../../../src/quantize/algebra/products.ts';
-import { Subspace } from '../../../src/quantize/algebra/subspace.ts';
-import { inverse } from '../../support/inverse.ts';
-import { secondMoment } from '../../support/rounding.ts';
-import { gaussian } from '../../support/tiny-model.ts';
+import { symmetricEigen } from '../../src/quantize/algebra/eigen.ts';
+import { factorise, invertUpper } from '../../src/quantize/algebra/factor.ts';
+import { addProducts } from '../../src/quantize/algebra/products.ts';
+import { Subspace } from '../../src/quantize/algebra/subspace.ts';
+import { inverse } from '../support/inverse.ts';
+import { secondMoment } from '../support/rounding.ts';
+import { gaussian } from '../support/tiny-model.ts';
 
 const SIZES = [1, 2, 15, 16, 17, 31, 32, 33, 64, 77, 130];
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { roundRows, valuesOf } from '../../../src/quantize/steps/round.ts';
+import { roundRows, valuesOf } from '../../../src/quantize/rounding/round.ts';
 import { COMPENSATED, outputError, roundJob } from '../../support/rounding.ts';
 
 /** Frozen by test/oracles/compensated_rounding.py. */
