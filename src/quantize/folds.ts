@@ -11,6 +11,9 @@ export type Fold =
   /** All values are one. */
   | { readonly kind: 'ones' };
 
+export const scaled = (axis: 'rows' | 'columns', factors: Float64Array): Fold => ({ kind: 'scale', axis, factors });
+export const rotated = (axis: 'rows' | 'columns', by: Hadamard): Fold => ({ kind: 'rotate', axis, by });
+
 /** Changes by canonical tensor name. */
 export type Folds = ReadonlyMap<string, readonly Fold[]>;
 

@@ -8,13 +8,14 @@ import type { WeightStore } from '../models/weights.ts';
 import { samplesOf, type Choices } from './choices.ts';
 import { hessianRanges } from './hessians.ts';
 import { LOW_RANK_BITS, type PlannedLinear } from './plan.ts';
-import { formatsOf, stepOf, type Recipe, type SiteFormats } from './recipe.ts';
+import { formatsOf, stepOf, type Recipe } from './recipe.ts';
+import { PLAIN } from './rounding/job.ts';
+import { joinRounded, type Round, type Rounded } from './rounding/round.ts';
 import { bytesOf, RowWriter, type Put } from './row-writer.ts';
 import { checkFinite, chunkRows, RowReader } from './rows.ts';
 import { orderKind } from './segments.ts';
 import { kvConstants } from './steps/kv-constants.ts';
 import { lowRank, type LowRank } from './steps/low-rank.ts';
-import { joinRounded, type Round, type Rounded } from './rounding/round.ts';
 import { takeGrid } from './steps/source.ts';
 import { staticScales } from './steps/static-scales.ts';
 
@@ -40,6 +41,16 @@ export interface FillerOptions {
   readonly samples: ActivationSamples | undefined;
   /** Rounds rows; may share them out among threads. */
   readonly round: Round;
+}
+
+/** A linear while it is made. */
+interface Making {
+  readonly spec: LinearSpec;
+  readonly linear: Linear;
+  /** The channel at each place of its input; null: as they are. */
+  readonly order: Int32Array | null;
+  readonly low: LowRank | null;
+  readonly hessians: LinearMoments | null;
 }
 
 /** Makes the arrays of linears: reads rows in the image's order, rounds them, packs them. Holds a chunk of rows, or one linear where a step needs it whole. */
@@ -72,12 +83,13 @@ export class LinearFiller {
     for (const { actScales, act, k } of linear.segments) if (actScales && act) put(actScales, bytesOf(this.#actScales(spec, act, k, order)));
     const low = await this.#lowRank(spec, linear, order, signal);
     if (low) this.#putLowRank(linear, low, put);
+    const making: Making = { spec, linear, order, low, hessians };
     const writer = new RowWriter(linear, put);
     const step = chunkRows(spec.cols);
     for (let first = 0; first < spec.rows; first += step) {
       signal?.throwIfAborted();
       const last = Math.min(spec.rows, first + step);
-      writer.write(first, await this.#rounded(spec, linear, first, last, order, low, hessians, signal));
+      writer.write(first, await this.#rounded(making, first, last, signal));
     }
     writer.finish();
   }
@@ -113,9 +125,7 @@ export class LinearFiller {
   }
 
   /** Rows [first, last) rounded, each range of rows under its own Hessian. */
-  async #rounded(
-    spec: LinearSpec, linear: Linear, first: number, last: number, order: Int32Array | null, low: LowRank | null, hessians: LinearMoments | null, signal?: AbortSignal,
-  ): Promise<Rounded> {
+  async #rounded({ spec, linear, order, low, hessians }: Making, first: number, last: number, signal?: AbortSignal): Promise<Rounded> {
     const { recipe, round } = this.#options;
     const formats = formatsOf(recipe, spec);
     if (formats.rounding === 'source') return this.#taken(spec, linear.segments[0]!, first, last, signal);
@@ -123,15 +133,14 @@ export class LinearFiller {
     if (low) subtract(values, low, first);
     const segments = linear.segments.map(({ k, weight }) => ({ from: k[0], to: k[1], weight }));
     const sparseShare = linear.branches?.some(({ kind }) => kind === 'sparse') ? stepOf(recipe, 'sparse')!.share : 0;
+    const isOnGrid = segments.some(({ weight }) => isGrid(weight));
     const { cols } = spec;
     const parts: Rounded[] = [];
     for (const { rows, hessian, drift } of hessianRanges(spec, hessians, order)) {
       const [from, to] = [Math.max(first, rows[0]), Math.min(last, rows[1])];
       if (from >= to) continue;
-      parts.push(await round({
-        rows: to - from, cols, values: values.subarray((from - first) * cols, (to - first) * cols), segments, sparseShare, hessian, drift,
-        ...(segments.some(({ weight }) => isGrid(weight)) ? { rounding: roundingOf(formats), clip: formats.clip } : NUMBERS),
-      }));
+      const rules = isOnGrid ? { rounding: formats.rounding, clip: formats.clip, hessian, drift, sparseShare } : PLAIN;
+      parts.push(await round({ rows: to - from, cols, values: values.subarray((from - first) * cols, (to - first) * cols), segments, ...rules }));
     }
     return joinRounded(parts);
   }
@@ -141,12 +150,6 @@ export class LinearFiller {
     return { segments: [takeGrid(await this.#reader.grid(spec, first, last, signal), last - first, spec.cols, weight)], sparse: null };
   }
 }
-
-/** How weights are rounded that all stay numbers, whatever the recipe says of grids: nothing asks for a Hessian. */
-const NUMBERS = { rounding: 'nearest', clip: { by: 'leastSquares' } } as const;
-
-/** Rounding that is not taking a grid over. */
-const roundingOf = ({ rounding }: SiteFormats): Exclude<SiteFormats['rounding'], 'source'> => (rounding === 'source' ? 'nearest' : rounding);
 
 /** values -= up * down for rows from `first` on. */
 function subtract(values: Float32Array, { up, down, rank }: LowRank, first: number): void {

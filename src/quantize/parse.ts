@@ -5,7 +5,6 @@ import { isCodes, isGrid } from '../formats/number-format.ts';
 import { integerProblem } from '../models/image.ts';
 import { isIntegerAct, isNamedGrid, layersOf, places, resolve, some, stepOf, type Place } from './recipe.ts';
 import { recipeSchema, type Recipe } from './schema.ts';
-import { onlineSites } from './steps/rotate.ts';
 
 /** What formats of one place contradict, or null. */
 function formatProblem(recipe: Recipe, place: Place): string | null {
@@ -64,16 +63,16 @@ function cacheProblem(kv: Recipe['kv']): string | null {
   return kv.rotate ? 'kv.rotate is true where kv.per is "static", needed is "token": ranges are those of keys that are not rotated' : null;
 }
 
-/** The first thing about a recipe's transforms that means nothing, or null: rotations come first, orders last, and both once. */
-export function transformProblem(recipe: Recipe): string | null {
+/** The first thing about a recipe's transforms that means nothing, or null: a rotation comes first, an order last. */
+function transformProblem(recipe: Recipe): string | null {
   const { transforms } = recipe;
-  const online = onlineSites(recipe);
+  const online: readonly string[] = stepOf(recipe, 'rotate')?.online ?? [];
   for (const [i, transform] of transforms.entries()) {
     const { kind } = transform;
-    if (kind === 'rotate' && i > 0) return `transforms.${i}.kind is "rotate" after another transform, needed is one rotation, first`;
-    if (kind === 'reorder' && i < transforms.length - 1) return `transforms.${i}.kind is "reorder" before another transform, needed is one order, last`;
+    if (kind === 'rotate' && i > 0) return `transforms.${i}.kind is "rotate" after another transform, needed is a rotation that comes first`;
+    if (kind === 'reorder' && i < transforms.length - 1) return `transforms.${i}.kind is "reorder" before another transform, needed is an order that comes last`;
     if (kind !== 'smooth') continue;
-    const at = transform.sites.findIndex((site) => (online as ReadonlySet<string>).has(site));
+    const at = transform.sites.findIndex((site) => online.includes(site));
     if (at >= 0) return `transforms.${i}.sites.${at} is "${transform.sites[at]!}", which transforms.0.online rotates, needed is a site that is not rotated online`;
   }
   return null;

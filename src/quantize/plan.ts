@@ -8,6 +8,7 @@ import { linearSpecs, vectorSizes, type LinearSpec } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
 import { checkLayers } from './parse.ts';
 import { formatsOf, stepOf, type Recipe } from './recipe.ts';
+import { sparseCount } from './rounding/sparse.ts';
 import { isPermuted, isRotated, orderKind, segmentsOf, type SegmentShape } from './segments.ts';
 import { canTake, lossless } from './steps/source.ts';
 
@@ -59,12 +60,10 @@ function checkShapes(store: WeightStore, spec: LinearSpec): void {
   throw new TetradError('invalid_file', `Cannot quantise ${spec.name}: found ${found}, needed are ${spec.rows} rows of ${spec.cols}`);
 }
 
-/** Entries of a linear's sparse branch: the same number for each panel, so that sizes do not depend on values. */
-export const sparsePerPanel = (share: number, rows: number, cols: number): number => Math.round(share * rows * cols);
+/** Gives an array the next place in the image. */
+type PlaceArray = (bytes: number) => ArrayRef;
 
-type Place = (bytes: number) => ArrayRef;
-
-function placeSegment(spec: LinearSpec, shape: SegmentShape, place: Place): Segment {
+function placeSegment(spec: LinearSpec, shape: SegmentShape, place: PlaceArray): Segment {
   const { k, weight, act } = shape;
   const length = k[1] - k[0];
   const rowScales = hasRowScales(weight) ? { rowScales: place(padded(spec.rows) * ROW_SCALE_BYTES) } : {};
@@ -75,7 +74,7 @@ function placeSegment(spec: LinearSpec, shape: SegmentShape, place: Place): Segm
 /** Bits of the factors of low-rank branches. */
 export const LOW_RANK_BITS = 16;
 
-function placeBranches(recipe: Recipe, { rows, cols, site }: LinearSpec, segments: readonly Segment[], place: Place): Branch[] {
+function placeBranches(recipe: Recipe, { rows, cols, site }: LinearSpec, segments: readonly Segment[], place: PlaceArray): Branch[] {
   const branches: Branch[] = [];
   const [low, sparse] = site === 'output' ? [null, null] : [stepOf(recipe, 'lowRank'), stepOf(recipe, 'sparse')];
   const panels = padded(rows) / PANEL;
@@ -87,7 +86,7 @@ function placeBranches(recipe: Recipe, { rows, cols, site }: LinearSpec, segment
     });
   }
   if (sparse) {
-    const entries = Array.from({ length: panels }, (_, i) => sparsePerPanel(sparse.share, Math.min(PANEL, rows - i * PANEL), cols)).reduce((a, b) => a + b, 0);
+    const entries = Array.from({ length: panels }, (_, i) => sparseCount(sparse.share, Math.min(PANEL, rows - i * PANEL), cols)).reduce((a, b) => a + b, 0);
     branches.push({ kind: 'sparse', starts: place((rows + 1) * 4), entries: place(entries * 4) });
   }
   const blocks = segments.reduce((sum, { act, k }) => sum + (act?.zero === 'min' ? actBlocks(act, k[1] - k[0]) : 0), 0);
@@ -106,7 +105,7 @@ export function planImage(store: WeightStore, recipe: Recipe, moved: ReadonlyMap
   const groups: { offset: number; bytes: number; layer: number | null; linears: PlannedLinear[] }[] = [];
   const sizes = vectorSizes(store.config, recipe.kv);
   let end = 0;
-  const place: Place = (bytes) => {
+  const place: PlaceArray = (bytes) => {
     const offset = ceilTo(end, IMAGE_ALIGNMENT);
     end = offset + bytes;
     return { offset, bytes };

@@ -4,23 +4,20 @@ import { LayerCalibration, type LayerOptions } from '../calibrate/layers.ts';
 import type { ActivationSamples } from '../calibrate/samples.ts';
 import { checkText, sequencesOf } from '../calibrate/sequences.ts';
 import { inputLosses, type Alter } from '../evaluate/input-losses.ts';
-import { dequantise } from '../formats/dequantise.ts';
 import { PAGE } from '../formats/descriptor.ts';
 import { KV32, type KvBits } from '../formats/number-format.ts';
 import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
-import { linearSpecs, type LinearSpec } from '../models/sites.ts';
+import { linearSpecs } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
 import { choose, orderBefore } from '../quantize/choices.ts';
 import { withOverrides } from '../quantize/overrides.ts';
 import { checkLayers, parseRecipe } from '../quantize/parse.ts';
-import { formatsOf, hessianNeeds, isIntegerAct, isNamedGrid, needsCalibration, needsSamples, stepOf, type Recipe } from '../quantize/recipe.ts';
+import { hessianNeeds, needsCalibration, needsSamples, stepOf, type Recipe } from '../quantize/recipe.ts';
 import { recipe as namedRecipe } from '../quantize/registry.ts';
 import { quantize } from '../quantize/run.ts';
 import { blockChoice } from '../quantize/segments.ts';
-import { nearest } from '../quantize/rounding/nearest.ts';
 import { roundInputs } from '../quantize/steps/round-inputs.ts';
 import { roundRows, type Round } from '../quantize/rounding/round.ts';
-import type { SiteRounding } from '../quantize/steps/smooth-search.ts';
 import { rotateStore, smoothStore } from '../quantize/transforms.ts';
 import { createDecoder } from '../runtime/decoder.ts';
 import type { ThreadHost } from '../runtime/workers.ts';
@@ -82,19 +79,6 @@ function f32Recipe(recipe: Recipe): Recipe {
   const rotate = stepOf(recipe, 'rotate');
   return { ...namedRecipe('f32'), transforms: rotate ? [rotate] : [] };
 }
-
-/** What a search for smoothing factors tries its candidates with. */
-const siteRounding = (recipe: Recipe) => (spec: LinearSpec): SiteRounding => {
-  const { weight, act } = formatsOf(recipe, spec);
-  return {
-    weights(values, rows) {
-      if (!isNamedGrid(weight)) return values;
-      const { codes, rowScales } = nearest(values, rows, values.length / rows, weight);
-      return dequantise(weight, codes, rowScales);
-    },
-    inputs: (values) => (isIntegerAct(act) ? roundInputs(values, spec.cols, act) : values),
-  };
-};
 
 /** A stopwatch for the steps of quantising. */
 class Clock {
@@ -165,7 +149,7 @@ export async function quantizeStore(store: WeightStore, recipe: Recipe, options:
   const { sequences } = await calibrationOf(store, recipe, options, workshop);
   const f32 = f32Recipe(recipe);
   const plain = needsSamples(recipe) ? await clock.time('statistics', () => samplesFrom(quantize(rotated, f32), sequences, workshop, options)) : new Map();
-  const { store: smoothed, samples } = await clock.time('smoothing', () => smoothStore(rotated, recipe, plain, siteRounding(recipe), signal));
+  const { store: smoothed, samples } = await clock.time('smoothing', () => smoothStore(rotated, recipe, plain, signal));
   const source = quantize(smoothed, f32);
   const measured = stepOf(recipe, 'blocks')?.by === 'loss';
   const losses = measured ? await clock.time('losses', () => lossesFrom(source, recipe, samples, sequences, workshop, options)) : undefined;

@@ -5,12 +5,12 @@ import { KV32 } from '../../src/formats/number-format.ts';
 import type { ModelConfig } from '../../src/models/config.ts';
 import type { WeightStore } from '../../src/models/weights.ts';
 import { foldStore } from '../../src/quantize/folded-store.ts';
+import { parseRecipe } from '../../src/quantize/parse.ts';
+import { stepOf } from '../../src/quantize/recipe.ts';
 import { recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import type { Block, Recipe, Transform } from '../../src/quantize/schema.ts';
-import { onlineSites, rotatesResidual } from '../../src/quantize/steps/rotate.ts';
 import { rotateStore, smoothStore } from '../../src/quantize/transforms.ts';
-import { transformProblem } from '../../src/quantize/parse.ts';
 import { createDecoder } from '../../src/runtime/decoder.ts';
 import { allLogits } from '../support/logits.ts';
 import { testModules } from '../support/modules.ts';
@@ -38,13 +38,17 @@ async function decoded(store: WeightStore): Promise<Float32Array> {
   return allLogits(decoder, IDS);
 }
 
+/** What the runtime has to do after a recipe's rotation. */
+function runtimePart(given: Recipe): { rotated: boolean; online: ReadonlySet<string> } {
+  const rotate = stepOf(given, 'rotate');
+  return { rotated: rotate?.residual ?? false, online: new Set(rotate?.online) };
+}
+
 /** Logits of a rotated store with and without what the runtime has to do. */
 async function rotatedLogits(store: WeightStore, given: Recipe): Promise<{ whole: Float64Array; alone: Float64Array }> {
   const view = await rotateStore(store, given);
-  return { whole: await naiveLogits(view, IDS, { rotated: rotatesResidual(given), online: onlineSites(given) }), alone: await naiveLogits(view, IDS) };
+  return { whole: await naiveLogits(view, IDS, runtimePart(given)), alone: await naiveLogits(view, IDS) };
 }
-
-const noRounding = () => ({ weights: (values: Float32Array) => values, inputs: (values: Float32Array) => values });
 
 describe('naiveLogits()', () => {
   it('gives the logits of the f32 decoder', async () => {
@@ -123,12 +127,13 @@ describe('smoothStore()', () => {
   const store = tinyStore({ config: CONFIG });
   const SITES = ['attn.qkv', 'attn.o', 'mlp.gate_up', 'mlp.down'] as const;
   const rules: Block<'smooth'>['rule'][] = [{ by: 'power', activations: 0.5, weights: 0.5 }, { by: 'percentile', share: 0.05 }, { by: 'search', steps: 4 }];
-  const coarse = (values: Float32Array): Float32Array => values.map((value) => Math.round(value * 8) / 8);
+  /** Formats that a search tries its candidates with. */
+  const { weight, act } = recipe('w4a4');
 
   for (const rule of rules) {
     it(`keeps the f32 function with a ${rule.by} rule, and says what the inputs have become`, async () => {
       const samples = await naiveSamples(store, IDS);
-      const smoothed = await smoothStore(store, withTransforms({ kind: 'smooth', sites: SITES, rule }), samples, () => ({ weights: coarse, inputs: coarse }));
+      const smoothed = await smoothStore(store, { ...withTransforms({ kind: 'smooth', sites: SITES, rule }), weight, act }, samples);
       const exact = await naiveLogits(store, IDS);
       expect(apart(await naiveLogits(smoothed.store, IDS), exact)).toBeLessThan(1e-6);
       expect(apart(await decoded(smoothed.store), exact)).toBeLessThan(1e-5);
@@ -145,7 +150,7 @@ describe('smoothStore()', () => {
 
   it('divides the whole power of the activations away, up to one factor for all channels', async () => {
     const block: Transform = { kind: 'smooth', sites: ['mlp.down', 'attn.qkv'], rule: { by: 'power', activations: 1, weights: 0 } };
-    const { samples } = await smoothStore(store, withTransforms(block), await naiveSamples(store, IDS), noRounding);
+    const { samples } = await smoothStore(store, withTransforms(block), await naiveSamples(store, IDS));
     for (const name of ['layers.1.mlp.down', 'layers.0.attn.qkv']) {
       const { absmax } = samples.get(name)!;
       expect(Math.max(...absmax) / Math.min(...absmax)).toBeLessThan(1 + 1e-6);
@@ -153,7 +158,7 @@ describe('smoothStore()', () => {
   });
 
   it('keeps the f32 function with smoothed keys, which become equally large over their pairs', async () => {
-    const smoothed = await smoothStore(store, withTransforms({ kind: 'smoothKeys', power: 1 }), await naiveSamples(store, IDS), noRounding);
+    const smoothed = await smoothStore(store, withTransforms({ kind: 'smoothKeys', power: 1 }), await naiveSamples(store, IDS));
     const exact = await naiveLogits(store, IDS);
     expect(apart(await naiveLogits(smoothed.store, IDS), exact)).toBeLessThan(1e-6);
     expect(apart(await decoded(smoothed.store), exact)).toBeLessThan(1e-5);
@@ -167,34 +172,34 @@ describe('smoothStore()', () => {
   it('composes with a rotation and with itself', async () => {
     const smooth: Transform = { kind: 'smooth', sites: ['attn.qkv', 'attn.o', 'mlp.gate_up'], rule: { by: 'power', activations: 0.5, weights: 0.5 } };
     const given = withTransforms(rotation({ residual: true, heads: true, online: ['mlp.down'] }), smooth, { kind: 'smoothKeys', power: 0.5 }, smooth);
-    const options = { rotated: rotatesResidual(given), online: onlineSites(given) };
+    const options = runtimePart(given);
     const view = await rotateStore(store, given);
-    const smoothed = await smoothStore(view, given, await naiveSamples(view, IDS, options), noRounding);
+    const smoothed = await smoothStore(view, given, await naiveSamples(view, IDS, options));
     expect(apart(await naiveLogits(smoothed.store, IDS, options), await naiveLogits(store, IDS))).toBeLessThan(1e-6);
   });
 
   it('needs samples of the sites that it smooths', async () => {
     const block: Transform = { kind: 'smooth', sites: ['mlp.down'], rule: { by: 'percentile', share: 0.005 } };
     const message = expect.stringMatching(/layers\.0\.mlp\.down: found no samples, needed are calibration samples of 192 channels/);
-    await expect(smoothStore(store, withTransforms(block), new Map(), noRounding)).rejects.toMatchObject({ code: 'invalid_argument', message });
-    const keys = smoothStore(store, withTransforms({ kind: 'smoothKeys', power: 0.5 }), await naiveSamples(tinyStore({ config: { kvHeads: 4 } }), IDS), noRounding);
+    await expect(smoothStore(store, withTransforms(block), new Map())).rejects.toMatchObject({ code: 'invalid_argument', message });
+    const keys = smoothStore(store, withTransforms({ kind: 'smoothKeys', power: 0.5 }), await naiveSamples(tinyStore({ config: { kvHeads: 4 } }), IDS));
     await expect(keys).rejects.toMatchObject({ message: expect.stringMatching(/layers\.0\.attn\.keys: found samples of 96 channels, needed .* 48/) });
   });
 });
 
-describe('transformProblem()', () => {
+describe('parseRecipe() and the order of transforms', () => {
   const smooth: Transform = { kind: 'smooth', sites: ['attn.qkv', 'mlp.down'], rule: { by: 'percentile', share: 0.005 } };
   const reorder: Transform = { kind: 'reorder', by: 'energy' };
   it.each<[string | null, Transform[]]>([
     [null, [rotation({ online: ['attn.o'] }), smooth, { kind: 'smoothKeys', power: 0.5 }, reorder]],
     ['transforms.1.sites.1 is "mlp.down", which transforms.0.online rotates', [rotation({ online: ['mlp.down'] }), smooth]],
     ['transforms.1.kind is "rotate" after', [smooth, rotation({})]],
-    ['transforms.1.kind is "rotate" after', [rotation({}), rotation({})]],
+    ['transforms.1.kind is "rotate" for the second time', [rotation({}), rotation({})]],
     ['transforms.0.kind is "reorder" before', [reorder, smooth]],
-    ['transforms.0.kind is "reorder" before', [reorder, reorder]],
+    ['transforms.1.kind is "reorder" for the second time', [reorder, reorder]],
   ])('says %j', (problem, transforms) => {
-    const found = transformProblem(withTransforms(...transforms));
-    if (problem === null) expect(found).toBeNull();
-    else expect(found).toContain(problem);
+    const parse = (): unknown => parseRecipe(withTransforms(...transforms));
+    if (problem === null) expect(parse).not.toThrow();
+    else expect(parse).toThrow(problem);
   });
 });

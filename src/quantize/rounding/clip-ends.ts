@@ -1,4 +1,4 @@
-import { fitLeastSquares, limitsOf, setFit, spanGrid, type FitBlock } from './fit.ts';
+import { fitLeastSquares, limitsOf, setFit, spanGrid, weightedError, type FitBlock } from './fit.ts';
 import { errorWeights, type Hessian } from './hessian.ts';
 
 /** How far each end moves in at most, as a part of the range, and by how much in one step. */
@@ -8,19 +8,6 @@ const STEPS = Math.round(MOST / STEP) + 1;
 
 const limits = new Float64Array(2);
 const grid = new Float64Array(2);
-
-/** Sum of weights times squared errors of values [from, to); stops above `most`. */
-function errorOf(values: Float32Array, from: number, to: number, scale: number, offset: number, limit: number, weights: Float64Array, channel: number, most: number): number {
-  const inverse = scale === 0 ? 0 : 1 / scale;
-  let sum = 0;
-  for (let i = from; i < to && sum < most; i++) {
-    const x = values[i]! - offset;
-    const at = x * inverse;
-    const error = x - scale * (at <= 0 ? 0 : at >= limit ? limit : (at + 0.5) | 0);
-    sum += weights[channel + i - from]! * error * error;
-  }
-  return sum;
-}
 
 /**
  * Both ends of each block's range moved in on their own, the pair with the least squared error, weighted by what errors of a channel cost. Formats whose
@@ -39,7 +26,7 @@ export function byEnds(hessian: Hessian | null, cols: number): FitBlock {
       for (let j = 0; j < (format.zero === 'mid' ? 1 : STEPS); j++) {
         const [a, b] = format.zero === 'mid' ? [low * (1 - STEP * i), high * (1 - STEP * i)] : [low + STEP * i * (high - low), high - STEP * j * (high - low)];
         spanGrid(a, b, 1, format, grid);
-        const error = errorOf(values, from, to, grid[0]!, grid[1]!, limit, weights, channel, least);
+        const error = weightedError(values, from, to, grid[0]!, grid[1]!, limit, weights, channel, least);
         if (error < least) [least, scale, offset] = [error, grid[0]!, grid[1]!];
       }
     }

@@ -2,7 +2,7 @@ import { TetradError } from '../../core/errors.ts';
 import { pow } from '../../core/math.ts';
 import type { Clip } from '../schema.ts';
 import { byEnds } from './clip-ends.ts';
-import { fitLeastSquares, limitsOf, setFit, spanGrid, type FitBlock } from './fit.ts';
+import { fitLeastSquares, limitsOf, nearestCode, setFit, spanGrid, weightedError, type FitBlock } from './fit.ts';
 import type { Hessian } from './hessian.ts';
 
 /** The smallest range that a search tries. */
@@ -22,8 +22,7 @@ function powerError(values: Float32Array, from: number, to: number, scale: numbe
   let sum = 0;
   for (let i = from; i < to && sum < most; i++) {
     const x = values[i]! - offset;
-    const at = x * inverse;
-    const error = Math.abs(x - scale * (at <= 0 ? 0 : at >= limit ? limit : (at + 0.5) | 0)) * perSpan;
+    const error = Math.abs(x - scale * nearestCode(x * inverse, limit)) * perSpan;
     const index = error < TABLE ? error | 0 : TABLE;
     const low = table[index]!;
     sum += low + (error - index) * (table[index + 1]! - low);
@@ -31,18 +30,13 @@ function powerError(values: Float32Array, from: number, to: number, scale: numbe
   return sum;
 }
 
-/** Sum of weights times squared errors; stops above `most`. Errors go to `errors`. */
-function weightedError(values: Float32Array, from: number, to: number, scale: number, offset: number, limit: number, weights: Float64Array, errors: Float64Array, most: number): number {
+/** The errors of values [from, to). */
+function errorsOf(values: Float32Array, from: number, to: number, scale: number, offset: number, limit: number, errors: Float64Array): void {
   const inverse = scale === 0 ? 0 : 1 / scale;
-  let sum = 0;
-  for (let i = from; i < to && sum < most; i++) {
+  for (let i = from; i < to; i++) {
     const x = values[i]! - offset;
-    const at = x * inverse;
-    const error = x - scale * (at <= 0 ? 0 : at >= limit ? limit : (at + 0.5) | 0);
-    errors[i - from] = error;
-    sum += weights[i - from]! * error * error;
+    errors[i - from] = x - scale * nearestCode(x * inverse, limit);
   }
-  return sum;
 }
 
 /** e^T H e over `count` channels from `channel`; four sums at a time, as one would wait for each addition. */
@@ -108,18 +102,14 @@ function byOutput(steps: number, hessian: Hessian): FitBlock {
   return (values, from, to, format, fits, entry, channel) => {
     const count = to - from;
     const limit = (1 << format.bits) - 1;
-    const weights = diagonal.subarray(channel, channel + count);
     const finalists = FINALISTS[count <= 128 ? 0 : 1];
     limitsOf(values, from, to, limits);
     const low = limits[0]!;
     const high = limits[1]!;
-    const roughly = (step: number, most: number): number => {
-      spanGrid(low, high, ratioOf(step, steps), format, grid);
-      return weightedError(values, from, to, grid[0]!, grid[1]!, limit, weights, errors, most);
-    };
     let bound = Infinity;
     for (let step = 0; step < steps; step++) {
-      rough[step] = roughly(step, 2 * bound);
+      spanGrid(low, high, ratioOf(step, steps), format, grid);
+      rough[step] = weightedError(values, from, to, grid[0]!, grid[1]!, limit, diagonal, channel, 2 * bound);
       bound = Math.min(bound, rough[step]!);
     }
     let least = Infinity;
@@ -128,7 +118,8 @@ function byOutput(steps: number, hessian: Hessian): FitBlock {
       let best = 0;
       for (let step = 1; step < steps; step++) if (rough[step]! < rough[best]!) best = step;
       rough[best] = Infinity;
-      roughly(best, Infinity);
+      spanGrid(low, high, ratioOf(best, steps), format, grid);
+      errorsOf(values, from, to, grid[0]!, grid[1]!, limit, errors);
       const error = outputError(errors, count, hessian, channel);
       if (error >= least) continue;
       least = error;

@@ -1,5 +1,4 @@
-import { blockLength, type WeightFormat } from '../../formats/number-format.ts';
-import { blocksOf } from '../../formats/pack.ts';
+import type { WeightFormat } from '../../formats/number-format.ts';
 
 /** Real-valued grids of blocks, each an f64 [rows, blocks], before scales and zeros are rounded to their own formats. */
 export interface Fits {
@@ -64,6 +63,20 @@ export function spanGrid(low: number, high: number, ratio: number, format: Weigh
   }
 }
 
+/** Sum over values [from, to) of the weight of their channel times the squared error of their nearest code; stops above `most`. */
+export function weightedError(
+  values: Float32Array, from: number, to: number, scale: number, offset: number, limit: number, weights: Float64Array, channel: number, most: number,
+): number {
+  const inverse = scale === 0 ? 0 : 1 / scale;
+  let sum = 0;
+  for (let i = from; i < to && sum < most; i++) {
+    const x = values[i]! - offset;
+    const error = x - scale * nearestCode(x * inverse, limit);
+    sum += weights[channel + i - from]! * error * error;
+  }
+  return sum;
+}
+
 /** Sums over values [from, to), given their nearest codes: of codes, of squared codes, of values, of values times codes. */
 function moments(values: Float32Array, from: number, to: number, scale: number, offset: number, limit: number, out: Float64Array): void {
   const inverse = scale === 0 ? 0 : 1 / scale;
@@ -120,16 +133,3 @@ export const fitLeastSquares: FitBlock = (values, from, to, format, fits, entry)
   }
   setFit(values, from, to, format, scale, offset, fits, entry);
 };
-
-/** Fits a grid to every block of rows, f32 [rows, length], by least squares. */
-export function fitRows(values: Float32Array, rows: number, length: number, format: WeightFormat): Fits {
-  const blocks = blocksOf(format, length);
-  const block = blockLength(format.block, length);
-  const fits = makeFits(rows * blocks);
-  for (let entry = 0; entry < rows * blocks; entry++) {
-    const row = Math.floor(entry / blocks);
-    const from = row * length + (entry - row * blocks) * block;
-    fitLeastSquares(values, from, Math.min((row + 1) * length, from + block), format, fits, entry, 0);
-  }
-  return fits;
-}

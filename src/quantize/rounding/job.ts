@@ -25,3 +25,6 @@ export interface RoundJob {
   /** Part of each 16 rows' weights that is stored beside the grids as well; 0: none. */
   readonly sparseShare: number;
 }
+
+/** The rules of a job that looks at nothing but its weights: grids by least squares, nearest codes. */
+export const PLAIN = { rounding: 'nearest', clip: { by: 'leastSquares' }, hessian: null, drift: null, sparseShare: 0 } as const satisfies Partial<RoundJob>;

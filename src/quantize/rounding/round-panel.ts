@@ -6,7 +6,7 @@ import { makeGrids } from './grids.ts';
 import { errorWeights, type Hessian } from './hessian.ts';
 import { fitBlock, roundAt, type Panel } from './panel.ts';
 import type { RoundJob } from './job.ts';
-import { largest } from './sparse.ts';
+import { markLargest, sparseCount } from './sparse.ts';
 import { storeBlock, storeSteps } from './stored.ts';
 import { sweep } from './sweep.ts';
 
@@ -55,7 +55,7 @@ export function roundPanel(job: RoundJob, first: number, hessian: Hessian | null
   const scores = roundOnce(panel, job, hessian, fit);
   if (sparseShare > 0) {
     scoreExtremes(panel, fit, errorWeights(hessian, cols), scores);
-    panel = begin(largest(scores, panel, Math.round(sparseShare * rows * cols)));
+    panel = begin(markLargest(scores, panel, sparseCount(sparseShare, rows, cols)));
     roundOnce(panel, job, hessian, fit);
   }
   if (typeof rounding === 'object' && rounding.sweeps > 0) descend(panel, hessian!, rounding.sweeps);

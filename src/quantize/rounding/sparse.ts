@@ -6,8 +6,11 @@ export interface SparseRows {
   readonly entries: Uint32Array;
 }
 
+/** Weights of a panel that are stored beside the grids: the same number for each, so that sizes do not depend on values. */
+export const sparseCount = (share: number, rows: number, cols: number): number => Math.round(share * rows * cols);
+
 /** Marks the `count` weights on a grid with the largest scores, u8 [rows, cols]; of equal ones the first. scores: f64 [rows, cols], from 0. */
-export function largest(scores: Float64Array, { rows, cols, grids }: Panel, count: number): Uint8Array {
+export function markLargest(scores: Float64Array, { rows, cols, grids }: Panel, count: number): Uint8Array {
   const own = scores.map((score, at) => (grids.blockOf[at % cols]! < 0 ? -1 : score));
   const sorted = own.toSorted();
   const least = count === 0 ? Infinity : sorted[Math.max(0, sorted.length - count)]!;

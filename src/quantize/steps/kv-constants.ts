@@ -6,7 +6,7 @@ import { kMeans } from './kmeans.ts';
 /** Clusters of a head's channels that share a range (Yuan et al., RPTQ, 2023, appendix). */
 const CLUSTERS = 4;
 
-/** Ranges of `channels` channels of one head, widened to those of their clusters: pairs of lists. */
+/** Ranges of a head's channels, widened to those of their clusters. */
 function clusteredRanges(minimum: Float32Array, maximum: Float32Array): { readonly low: Float64Array; readonly high: Float64Array } {
   const points = Float64Array.from({ length: 2 * minimum.length }, (_, i) => (i % 2 ? minimum : maximum)[i >> 1]!);
   const { labels } = kMeans(points, 2, CLUSTERS);

@@ -1,8 +1,9 @@
 import { f16ToF32, f32ToF16 } from '../../core/numeric.ts';
 import { addProducts } from '../algebra/products.ts';
 import { Subspace } from '../algebra/subspace.ts';
+import { PLAIN, type RoundSegment } from '../rounding/job.ts';
+import { roundRows, valuesOf } from '../rounding/round.ts';
 import type { Block } from '../schema.ts';
-import { roundRows, valuesOf, type RoundSegment } from '../rounding/round.ts';
 
 /** A low-rank part of weights, in f32 that hold f16: up [rows, rank] times down [rank, cols]. */
 export interface LowRank {
@@ -45,7 +46,7 @@ export function lowRank(values: Float32Array, rows: number, cols: number, step: 
   for (let i = 0; i < step.iterations; i++) {
     const low = pad(subspace.approximate(left, i === 0 ? FIRST_STEPS : NEXT_STEPS));
     const residual = new Float32Array(without(values, low, rows, cols));
-    const rounded = roundRows({ rows, cols, values: residual, segments, rounding: 'nearest', clip: { by: 'leastSquares' }, hessian: null, drift: null, sparseShare: 0 });
+    const rounded = roundRows({ rows, cols, values: residual, segments, ...PLAIN });
     const stored = valuesOf(rounded, segments, rows, cols);
     let error = 0;
     for (let at = 0; at < stored.length; at++) error += (residual[at]! - stored[at]!) * (residual[at]! - stored[at]!);

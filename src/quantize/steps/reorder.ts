@@ -9,9 +9,6 @@ const CLUSTERS = 32;
 const ascending = (keys: ArrayLike<number>): Int32Array =>
   Int32Array.from({ length: keys.length }, (_, channel) => channel).sort((a, b) => keys[a]! - keys[b]! || a - b);
 
-/** Channels by ascending energy (mean square). */
-export const byEnergy = (samples: SiteSamples): Int32Array => ascending(samples.meanSquare);
-
 /** Clusters of channels with about the same (maximum, minimum), by ascending range of their centres. */
 function byRanges({ minimum, maximum }: SiteSamples, clusters: number): Int32Array {
   const points = Float64Array.from({ length: 2 * minimum.length }, (_, i) => (i % 2 === 0 ? maximum : minimum)[i >> 1]!);
@@ -25,7 +22,7 @@ function byRanges({ minimum, maximum }: SiteSamples, clusters: number): Int32Arr
 /** The order of a `reorder` for inputs of format `act`: as many clusters as there are blocks. */
 export function orderBy(by: Block<'reorder'>['by'], samples: SiteSamples, act: Recipe['act']): Int32Array {
   switch (by) {
-    case 'energy': return byEnergy(samples);
+    case 'energy': return ascending(samples.meanSquare);
     case 'absmax': return ascending(samples.absmax);
     case 'ranges': return byRanges(samples, act.bits === 32 || act.block === 'row' ? CLUSTERS : Math.ceil(samples.minimum.length / act.block));
     default: return by satisfies never;

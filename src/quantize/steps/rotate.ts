@@ -2,23 +2,12 @@ import { TetradError } from '../../core/errors.ts';
 import { hadamard, type Hadamard } from '../../core/hadamard.ts';
 import { Random } from '../../core/random.ts';
 import type { WeightStore } from '../../models/weights.ts';
+import { rotated, scaled, type Fold, type Folds } from '../folds.ts';
 import { repeatHeads } from '../heads.ts';
-import type { Fold, Folds } from '../folds.ts';
-import type { Block, Recipe } from '../schema.ts';
+import { stepOf, type Recipe } from '../recipe.ts';
 
 /** Of the random signs: any other constant would do. */
 const SEED = 0x7e78ad;
-
-const scale = (axis: 'rows' | 'columns', factors: Float64Array): Fold => ({ kind: 'scale', axis, factors });
-const rotation = (axis: 'rows' | 'columns', by: Hadamard): Fold => ({ kind: 'rotate', axis, by });
-
-const rotateBlock = (recipe: Recipe): Block<'rotate'> | undefined => recipe.transforms.find((transform) => transform.kind === 'rotate');
-
-/** Whether hidden states are rotated: `Manifest.rotated`. */
-export const rotatesResidual = (recipe: Recipe): boolean => rotateBlock(recipe)?.residual ?? false;
-
-/** Sites whose input the runtime multiplies: `Linear.rotate`. */
-export const onlineSites = (recipe: Recipe): ReadonlySet<'attn.o' | 'mlp.down'> => new Set(rotateBlock(recipe)?.online);
 
 /**
  * The rotation of a recipe, folded into the weights; all but `Manifest.rotated` and `Linear.rotate`, which the runtime does. H is a Hadamard matrix, D are
@@ -33,7 +22,7 @@ export const onlineSites = (recipe: Recipe): ReadonlySet<'attn.o' | 'mlp.down'> 
  */
 export async function rotate(store: WeightStore, recipe: Recipe): Promise<Folds> {
   const folds = new Map<string, Fold[]>();
-  const block = rotateBlock(recipe);
+  const block = stepOf(recipe, 'rotate');
   if (!block) return folds;
   const { config } = store;
   const { layers, hidden, heads, kvHeads, headDim, ffn } = config;
@@ -50,14 +39,14 @@ export async function rotate(store: WeightStore, recipe: Recipe): Promise<Folds>
   if (block.residual) {
     const by = matrix('residual', hidden, 'hidden states');
     const flips = signs(hidden);
-    for (const table of config.tied ? ['embed'] : ['embed', 'output']) add(table, scale('columns', flips));
+    for (const table of config.tied ? ['embed'] : ['embed', 'output']) add(table, scaled('columns', flips));
     for (let n = 0; n < layers; n++) {
       for (const [norm, readers] of [['attn.norm', ['attn.q', 'attn.k', 'attn.v']], ['mlp.norm', ['mlp.gate', 'mlp.up']]] as const) {
         const gamma = await store.tensor(`layers.${n}.${norm}`).read(0, 1);
-        for (const name of readers) add(`layers.${n}.${name}`, scale('columns', Float64Array.from(gamma, (g, c) => g * flips[c]!)), rotation('columns', by));
+        for (const name of readers) add(`layers.${n}.${name}`, scaled('columns', Float64Array.from(gamma, (g, c) => g * flips[c]!)), rotated('columns', by));
         add(`layers.${n}.${norm}`, { kind: 'ones' });
       }
-      for (const name of ['attn.o', 'mlp.down']) add(`layers.${n}.${name}`, scale('rows', flips), rotation('rows', by));
+      for (const name of ['attn.o', 'mlp.down']) add(`layers.${n}.${name}`, scaled('rows', flips), rotated('rows', by));
     }
   }
 
@@ -67,18 +56,18 @@ export async function rotate(store: WeightStore, recipe: Recipe): Promise<Folds>
   for (let n = 0; n < layers; n++) {
     if (head || attention) {
       const flips = signs(kvHeads * headDim);
-      add(`layers.${n}.attn.v`, scale('rows', flips));
-      add(`layers.${n}.attn.o`, scale('columns', repeatHeads(flips, config)));
+      add(`layers.${n}.attn.v`, scaled('rows', flips));
+      add(`layers.${n}.attn.o`, scaled('columns', repeatHeads(flips, config)));
     }
     if (head) {
-      add(`layers.${n}.attn.v`, rotation('rows', head));
-      add(`layers.${n}.attn.o`, rotation('columns', head));
+      add(`layers.${n}.attn.v`, rotated('rows', head));
+      add(`layers.${n}.attn.o`, rotated('columns', head));
     }
-    if (attention) add(`layers.${n}.attn.o`, rotation('columns', attention));
+    if (attention) add(`layers.${n}.attn.o`, rotated('columns', attention));
     if (down) {
       const flips = signs(ffn);
-      add(`layers.${n}.mlp.up`, scale('rows', flips));
-      add(`layers.${n}.mlp.down`, scale('columns', flips), rotation('columns', down));
+      add(`layers.${n}.mlp.up`, scaled('rows', flips));
+      add(`layers.${n}.mlp.down`, scaled('columns', flips), rotated('columns', down));
     }
   }
   return folds;

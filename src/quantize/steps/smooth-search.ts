@@ -7,7 +7,7 @@ export const ROWS = 128;
 /** How a linear's weights [rows, cols] and inputs [tokens, cols] look after quantising and back. */
 export interface SiteRounding {
   weights(values: Float32Array, rows: number): Float32Array;
-  inputs(values: Float32Array, tokens: number): Float32Array;
+  inputs(values: Float32Array): Float32Array;
 }
 
 /** Evenly spread indices below `count`, at most `most`. */
@@ -45,7 +45,7 @@ export function leastError(tried: readonly Float64Array[], samples: SiteSamples,
   let [best, least] = [0, Infinity];
   tried.forEach((factors, i) => {
     const w = round.weights(weights.map((value, at) => value * factors[at % cols]!), weights.length / cols);
-    const x = round.inputs(inputs.map((value, at) => value / factors[at % cols]!), tokens.length);
+    const x = round.inputs(inputs.map((value, at) => value / factors[at % cols]!));
     const error = product(x, w, cols).reduce((sum, value, at) => sum + (value - exact[at]!) * (value - exact[at]!), 0);
     if (error >= least) return;
     least = error;

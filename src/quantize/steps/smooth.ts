@@ -3,7 +3,7 @@ import { TetradError } from '../../core/errors.ts';
 import type { ModelConfig } from '../../models/config.ts';
 import { linearSpecs, type LinearSpec } from '../../models/sites.ts';
 import type { WeightStore } from '../../models/weights.ts';
-import type { Fold, Folds } from '../folds.ts';
+import { scaled, type Fold, type Folds } from '../folds.ts';
 import { maxOverHeads, repeatHeads } from '../heads.ts';
 import { chunkRows } from '../rows.ts';
 import type { Block, BlockSite } from '../schema.ts';
@@ -17,7 +17,6 @@ export interface Smoothed {
   readonly samples: ActivationSamples;
 }
 
-const scale = (axis: 'rows' | 'columns', factors: Float64Array): Fold => ({ kind: 'scale', axis, factors });
 const inverse = (factors: Float64Array): Float64Array => factors.map((factor) => 1 / factor);
 
 /** What emits a linear's inputs: the norm that it reads, or rows of a tensor of its layer. */
@@ -81,7 +80,7 @@ export async function smooth(
 ): Promise<Smoothed> {
   const folds = new Map<string, readonly Fold[]>();
   const after = new Map(samples);
-  const add = (name: string, axis: 'rows' | 'columns', factors: Float64Array): void => void folds.set(name, [...(folds.get(name) ?? []), scale(axis, factors)]);
+  const add = (name: string, axis: 'rows' | 'columns', factors: Float64Array): void => void folds.set(name, [...(folds.get(name) ?? []), scaled(axis, factors)]);
   for (const spec of linearSpecs(store.config)) {
     if (!block.sites.includes(spec.site as BlockSite)) continue;
     const site = needed(samples, spec.name, spec.cols);
@@ -102,8 +101,8 @@ export function smoothKeys(config: ModelConfig, block: Block<'smoothKeys'>, samp
     const name = `layers.${n}.attn.keys`;
     const keys = needed(samples, name, config.kvHeads * config.headDim);
     const factors = keyFactors(keys.absmax, config.headDim, block.power);
-    folds.set(`layers.${n}.attn.k`, [scale('rows', inverse(factors))]);
-    folds.set(`layers.${n}.attn.q`, [scale('rows', repeatHeads(factors, config))]);
+    folds.set(`layers.${n}.attn.k`, [scaled('rows', inverse(factors))]);
+    folds.set(`layers.${n}.attn.q`, [scaled('rows', repeatHeads(factors, config))]);
     after.set(name, divideSamples(keys, factors));
   }
   return { folds, samples: after };

@@ -44,9 +44,6 @@ function positiveGrid(grid: SourceGrid): { readonly fits: Fits; readonly codes: 
   return { fits: { scale, offset, sum, squares }, codes };
 }
 
-/** The row scales alone, for `format.scale` `u8`. */
-export const sourceRowScales = (grid: SourceGrid, rows: number, format: WeightFormat): Float32Array => rowSteps(format, positiveGrid(grid).fits, rows);
-
 /** Rounds scales and minima to two levels while the codes stay. */
 function toTwoLevels(grid: SourceGrid, rows: number, length: number, format: WeightFormat): QuantisedRows {
   const { fits, codes } = positiveGrid(grid);
