@@ -12,6 +12,7 @@ import { formatsOf, stepOf, type Recipe, type SiteFormats } from './recipe.ts';
 import { bytesOf, RowWriter, type Put } from './row-writer.ts';
 import { checkFinite, chunkRows, RowReader } from './rows.ts';
 import { orderKind } from './segments.ts';
+import { inputNoise } from './steps/input-noise.ts';
 import { kvConstants } from './steps/kv-constants.ts';
 import { lowRank, type LowRank } from './steps/low-rank.ts';
 import { joinRounded, type Round, type Rounded } from './steps/round.ts';
@@ -116,7 +117,7 @@ export class LinearFiller {
   async #rounded(
     spec: LinearSpec, linear: Linear, first: number, last: number, order: Int32Array | null, low: LowRank | null, hessians: LinearMoments | null, signal?: AbortSignal,
   ): Promise<Rounded> {
-    const { recipe, round } = this.#options;
+    const { recipe, round, samples } = this.#options;
     const formats = formatsOf(recipe, spec);
     if (formats.rounding === 'source') return this.#taken(spec, linear.segments[0]!, first, last, signal);
     const values = await this.#values(spec, first, last, order, signal);
@@ -125,7 +126,8 @@ export class LinearFiller {
     const sparseShare = linear.branches?.some(({ kind }) => kind === 'sparse') ? stepOf(recipe, 'sparse')!.share : 0;
     const { cols } = spec;
     const parts: Rounded[] = [];
-    for (const { rows, hessian, drift } of hessianRanges(spec, hessians, order)) {
+    const noise = typeof formats.rounding === 'object' && formats.rounding.noise ? inputNoise(samplesOf(samples, recipe, spec), linear.segments, order) : null;
+    for (const { rows, hessian, drift } of hessianRanges(spec, hessians, order, noise)) {
       const [from, to] = [Math.max(first, rows[0]), Math.min(last, rows[1])];
       if (from >= to) continue;
       parts.push(await round({

@@ -104,7 +104,7 @@ export function hessianNeeds(recipe: Recipe): HessianNeeds {
 /** Whether a recipe needs plain statistics of activations, and therefore a run of the f32 model. */
 export const needsSamples = (recipe: Recipe): boolean =>
   recipe.transforms.some(({ kind }) => kind !== 'rotate') || stepOf(recipe, 'blocks') !== null || stepOf(recipe, 'columns') !== null
-  || some(recipe, ({ act }) => isIntegerAct(act) && act.range === 'static') || (isCodes(recipe.kv) && recipe.kv.per === 'static');
+  || some(recipe, ({ act, rounding }) => isIntegerAct(act) && (act.range === 'static' || (typeof rounding === 'object' && rounding.noise === true))) || (isCodes(recipe.kv) && recipe.kv.per === 'static');
 
 /** Whether a recipe needs calibration text. */
 export const needsCalibration = (recipe: Recipe): boolean => needsSamples(recipe) || needsHessians(recipe);
