@@ -19,13 +19,21 @@ function permuted(matrix: Float32Array, order: Int32Array | null): Float32Array 
   return out;
 }
 
+/** E[(x + e) (x + e)^T] for errors e of the channels that depend on nothing else: H with their mean squares added to its diagonal. */
+function withNoise(hessian: Float32Array, noise: Float64Array | null): Float32Array {
+  if (!noise) return hessian;
+  const noisy = hessian.slice();
+  noise.forEach((square, k) => (noisy[k * noise.length + k]! += square));
+  return noisy;
+}
+
 /**
  * Ranges that cover all rows. Values, the last ones, have a Hessian for each KV head where moments were taken after the attention average, and then no drift;
- * heads that are no whole panels share the input's.
+ * heads that are no whole panels share the input's. `noise`: mean squared errors of the (permuted) inputs, which vanish where inputs are averaged.
  */
-export function hessianRanges({ rows }: LinearSpec, hessians: LinearMoments | null, order: Int32Array | null): HessianRange[] {
+export function hessianRanges({ rows }: LinearSpec, hessians: LinearMoments | null, order: Int32Array | null, noise: Float64Array | null = null): HessianRange[] {
   if (!hessians) return [{ rows: [0, rows], hessian: null, drift: null }];
-  const own = { hessian: permuted(hessians.input, order), drift: hessians.drift && permuted(hessians.drift, order) };
+  const own = { hessian: withNoise(permuted(hessians.input, order), noise), drift: hessians.drift && permuted(hessians.drift, order) };
   const { values } = hessians;
   if (!values || values.headDim % PANEL !== 0) return [{ rows: [0, rows], ...own }];
   const { headDim, matrices } = values;

@@ -6,7 +6,7 @@ import type { ArrayRef, Branch, Linear, Segment } from '../models/image.ts';
 import type { LinearSpec } from '../models/sites.ts';
 import type { WeightStore } from '../models/weights.ts';
 import { samplesOf, type Choices } from './choices.ts';
-import { hessianRanges } from './hessians.ts';
+import { hessianRanges, type HessianRange } from './hessians.ts';
 import { LOW_RANK_BITS, type PlannedLinear } from './plan.ts';
 import { formatsOf, stepOf, type Recipe } from './recipe.ts';
 import { PLAIN } from './rounding/job.ts';
@@ -14,6 +14,7 @@ import { joinRounded, type Round, type Rounded } from './rounding/round.ts';
 import { bytesOf, RowWriter, type Put } from './row-writer.ts';
 import { checkFinite, chunkRows, RowReader } from './rows.ts';
 import { orderKind } from './segments.ts';
+import { inputNoise } from './steps/input-noise.ts';
 import { kvConstants } from './steps/kv-constants.ts';
 import { lowRank, type LowRank } from './steps/low-rank.ts';
 import { takeGrid } from './steps/source.ts';
@@ -50,7 +51,8 @@ interface Making {
   /** The channel at each place of its input; null: as they are. */
   readonly order: Int32Array | null;
   readonly low: LowRank | null;
-  readonly hessians: LinearMoments | null;
+  /** What is known of the inputs, by rows. */
+  readonly ranges: readonly HessianRange[];
 }
 
 /** Makes the arrays of linears: reads rows in the image's order, rounds them, packs them. Holds a chunk of rows, or one linear where a step needs it whole. */
@@ -83,7 +85,7 @@ export class LinearFiller {
     for (const { actScales, act, k } of linear.segments) if (actScales && act) put(actScales, bytesOf(this.#actScales(spec, act, k, order)));
     const low = await this.#lowRank(spec, linear, order, signal);
     if (low) this.#putLowRank(linear, low, put);
-    const making: Making = { spec, linear, order, low, hessians };
+    const making: Making = { spec, linear, order, low, ranges: hessianRanges(spec, hessians, order, this.#noise(spec, linear, order)) };
     const writer = new RowWriter(linear, put);
     const step = chunkRows(spec.cols);
     for (let first = 0; first < spec.rows; first += step) {
@@ -106,6 +108,14 @@ export class LinearFiller {
     return staticScales(act, pick(site.minimum), pick(site.maximum));
   }
 
+  /** Errors of quantised inputs, where they count. */
+  #noise(spec: LinearSpec, { segments }: Linear, order: Int32Array | null): Float64Array | null {
+    const { recipe, samples } = this.#options;
+    const { rounding } = formatsOf(recipe, spec);
+    if (typeof rounding !== 'object' || !rounding.noise || !segments.some(({ act }) => act)) return null;
+    return inputNoise(samplesOf(samples, recipe, spec), segments, order);
+  }
+
   async #lowRank(spec: LinearSpec, linear: Linear, order: Int32Array | null, signal?: AbortSignal): Promise<LowRank | null> {
     const step = stepOf(this.#options.recipe, 'lowRank');
     if (!step || !linear.branches?.some(({ kind }) => kind === 'lowRank')) return null;
@@ -125,7 +135,7 @@ export class LinearFiller {
   }
 
   /** Rows [first, last) rounded, each range of rows under its own Hessian. */
-  async #rounded({ spec, linear, order, low, hessians }: Making, first: number, last: number, signal?: AbortSignal): Promise<Rounded> {
+  async #rounded({ spec, linear, order, low, ranges }: Making, first: number, last: number, signal?: AbortSignal): Promise<Rounded> {
     const { recipe, round } = this.#options;
     const formats = formatsOf(recipe, spec);
     if (formats.rounding === 'source') return this.#taken(spec, linear.segments[0]!, first, last, signal);
@@ -136,7 +146,7 @@ export class LinearFiller {
     const isOnGrid = segments.some(({ weight }) => isGrid(weight));
     const { cols } = spec;
     const parts: Rounded[] = [];
-    for (const { rows, hessian, drift } of hessianRanges(spec, hessians, order)) {
+    for (const { rows, hessian, drift } of ranges) {
       const [from, to] = [Math.max(first, rows[0]), Math.min(last, rows[1])];
       if (from >= to) continue;
       const rules = isOnGrid ? { rounding: formats.rounding, clip: formats.clip, hessian, drift, sparseShare } : PLAIN;

@@ -25,7 +25,9 @@ function expanded(setting: string): string {
 }
 
 /** Fields that some object of a recipe may lack; the schema says which. */
-const OPTIONAL: ReadonlySet<string> = new Set(['clip', 'calibration', 'weight', 'act', 'rounding', 'layers', 'sites', 'zero', 'range', 'outliers', 'rotate', 'share', 'threshold', 'over', 'by']);
+const OPTIONAL: ReadonlySet<string> = new Set([
+  'clip', 'calibration', 'weight', 'act', 'rounding', 'layers', 'sites', 'zero', 'range', 'outliers', 'rotate', 'share', 'threshold', 'over', 'by', 'noise',
+]);
 
 /** Whether a target may gain a key: an optional field, or the next element of a list. */
 const canAdd = (target: object, key: string): boolean => (Array.isArray(target) ? key === String(target.length) : OPTIONAL.has(key));

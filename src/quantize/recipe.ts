@@ -101,10 +101,14 @@ export function hessianNeeds(recipe: Recipe): HessianNeeds {
   };
 }
 
+/** Whether an input's formats need plain statistics: constant ranges, or errors that rounding takes into account. */
+const needsRange = ({ act, rounding }: SiteFormats): boolean =>
+  isIntegerAct(act) && (act.range === 'static' || (typeof rounding === 'object' && rounding.noise === true));
+
 /** Whether a recipe needs plain statistics of activations, and therefore a run of the f32 model. */
 export const needsSamples = (recipe: Recipe): boolean =>
   recipe.transforms.some(({ kind }) => kind !== 'rotate') || stepOf(recipe, 'blocks') !== null || stepOf(recipe, 'columns') !== null
-  || some(recipe, ({ act }) => isIntegerAct(act) && act.range === 'static') || (isCodes(recipe.kv) && recipe.kv.per === 'static');
+  || some(recipe, needsRange) || (isCodes(recipe.kv) && recipe.kv.per === 'static');
 
 /** Whether a recipe needs calibration text. */
 export const needsCalibration = (recipe: Recipe): boolean => needsSamples(recipe) || needsHessians(recipe);

@@ -90,7 +90,7 @@ const lowRank = v.strictObject({ kind: v.literal('lowRank'), rank: v.pipe(count(
  * their block begins. `inputs`: of layers after unquantised or quantised ones. `attention`: the Hessian of values is that of the inputs after the
  * attention average. `sweeps`: rounds of coordinate descent and of refitted grids afterwards. `skip`: tokens at the start of each sequence that moments leave
  * out: what attention rests on is hundreds of times larger than all else. `correction`: the share of what quantised inputs differ by that the weights make
- * up for before they are rounded (`steps/correct.ts`).
+ * up for before they are rounded (`rounding/correct.ts`). `noise`: the rounding of the inputs themselves counts, as errors that depend on nothing else.
  */
 const compensated = v.strictObject({
   kind: v.literal('gptq'),
@@ -102,6 +102,7 @@ const compensated = v.strictObject({
   sweeps: count(0, 20),
   skip: count(0, 64),
   correction: share,
+  noise: v.exactOptional(v.boolean()),
 });
 const rounding = v.union([v.picklist(['nearest', 'source']), compensated]);
 

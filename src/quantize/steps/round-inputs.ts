@@ -23,27 +23,29 @@ export function roundInputs(values: Float32Array, cols: number, act: ActFormat):
   const rounded = values.slice();
   const block = blockLength(act.block, cols);
   const [least, most] = codeRange(act);
-  const stays = (x: number): boolean => act.outliers !== undefined && Math.abs(x) >= act.outliers;
-  const tokens = values.length / cols;
-  const together = act.range === 'static' ? tokens : 1;
-  for (let token = 0; token < tokens; token += together) {
+  const outliers = act.outliers ?? Infinity;
+  const together = (act.range === 'static' ? values.length : cols) || 1;
+  for (let first = 0; first < values.length; first += together) {
     for (let from = 0; from < cols; from += block) {
-      const to = Math.min(cols, from + block);
-      const visit = (each: (x: number, at: number) => void): void => {
-        for (let row = token * cols; row < (token + together) * cols; row += cols) {
-          for (let at = row + from; at < row + to; at++) if (!stays(values[at]!)) each(values[at]!, at);
-        }
-      };
+      const length = Math.min(block, cols - from);
       let [low, high] = [Infinity, -Infinity];
-      visit((x) => {
-        low = Math.min(low, x);
-        high = Math.max(high, x);
-      });
+      for (let row = first + from; row < first + together; row += cols) {
+        for (let at = row; at < row + length; at++) {
+          const x = values[at]!;
+          if (x >= outliers || x <= -outliers) continue;
+          if (x < low) low = x;
+          if (x > high) high = x;
+        }
+      }
       const [scale, centre] = gridOf(act, low, high);
-      visit((x, at) => {
-        const code = scale > 0 ? Math.max(least, Math.min(most, roundHalfEven((x - centre) / scale))) : 0;
-        rounded[at] = scale * code + centre;
-      });
+      for (let row = first + from; row < first + together; row += cols) {
+        for (let at = row; at < row + length; at++) {
+          const x = values[at]!;
+          if (x >= outliers || x <= -outliers) continue;
+          const code = scale > 0 ? Math.max(least, Math.min(most, roundHalfEven((x - centre) / scale))) : 0;
+          rounded[at] = scale * code + centre;
+        }
+      }
     }
   }
   return rounded;

@@ -80,4 +80,28 @@ describe('fitterOf()', () => {
       for (const format of FORMATS) for (const constant of [0, 1, -1]) expect(fitOf(clip, new Float32Array(32).fill(constant), format).every(Number.isFinite)).toBe(true);
     }
   });
+
+  it.each(FORMATS.map((format) => [format.zero, format] as const))('moves both ends to the least weighted error: %s', (_, format) => {
+    const weighted = (errors: number[]): number => errors.reduce((sum, e, i) => sum + e * e * moments[(32 + i) * COLS + 32 + i]!, 0);
+    const limit = (1 << format.bits) - 1;
+    for (let seed = 0; seed < 20; seed++) {
+      const values = weights(1, 32, 150 + seed);
+      const [low, high] = [Math.min(...values), Math.max(...values)];
+      let least = Infinity;
+      for (let i = 0; i <= 10; i++) {
+        for (let j = 0; j <= 10; j++) {
+          const [a, b] = [low + 0.02 * i * (high - low), high - 0.02 * j * (high - low)];
+          const scale = { mid: (Math.max(-low, high) * (1 - 0.02 * i)) / 7, int: (Math.max(0, b) - Math.min(0, a)) / limit, min: (b - a) / limit }[format.zero as 'mid' | 'int' | 'min'];
+          const offset = { mid: -8 * scale, int: -scale * Math.round(-Math.min(0, a) / scale), min: a }[format.zero as 'mid' | 'int' | 'min'];
+          least = Math.min(least, weighted(errorsOf(values, [scale, offset], format.bits)));
+        }
+      }
+      expect(weighted(errorsOf(values, fitOf({ by: 'ends' }, values, format), format.bits))).toBeCloseTo(least, 6);
+    }
+  });
+
+  it('leaves a block of one value to least squares', () => {
+    const [scale, offset] = fitOf({ by: 'ends' }, new Float32Array(32).fill(0.25), FORMATS[2]!);
+    expect([scale, offset]).toEqual([0, 0.25]);
+  });
 });
