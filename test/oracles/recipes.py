@@ -36,7 +36,7 @@ CASES = {
     'zeroquant': dict(recipe='zeroquant', set=[], tokens=10, weight=i4_64, act=dict(bits=8, block='row', clip=1)),
     'quarot': dict(recipe='quarot', set=['rounding=nearest', RANGE], tokens=70, residual=True, heads=True, online=['attn.o', 'mlp.down'],
                    weight=dict(bits=4, block='row', scale='bf16', zero='mid'), act=dict(bits=4, block='row', clip=.9), kv=dict(bits=4, per='token', rope='after', rotate=True)),
-    'atom': dict(recipe='atom', set=['split.0.share=0.1'], tokens=70, gptq=dict(damping=.01, sort=False, updated=True), reorder=('energy', list(SITES)), outliers=.1, ratio=.85,
+    'atom': dict(recipe='atom', set=['split.0.share=0.1', 'clip.ratio=0.85'], tokens=70, gptq=dict(damping=.01, sort=False, updated=True), reorder=('energy', list(SITES)), outliers=.1, ratio=.85,
                  weight=i4_64, wide=i8_row, act=dict(bits=4, block=64, clip=.9), wide_act=dict(bits=8, block='row', clip=1), kv=dict(bits=4, per='token', rope='before')),
     'qoq': dict(recipe='qoq', set=['rounding=nearest'], tokens=10, residual=True, heads=True, online=[], smooth={'mlp.down': dict(power=.3)}, keys=.5,
                 reorder=('absmax', ['attn.o', 'mlp.down']), weight=dict(bits=4, block=64, scale='u8', zero='int'), act=dict(bits=8, block='row', clip=1),
