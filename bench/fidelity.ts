@@ -14,7 +14,7 @@ import type { ModelSpec } from '../src/surfaces/adapters/evaluation/setup.ts';
 import { openLanes } from '../src/surfaces/adapters/evaluation/threads.ts';
 import { decodeFigures, encodeFigures, WorkFile, type FiguresRecord } from '../src/surfaces/adapters/evaluation/work-file.ts';
 import { fileSource } from '../src/surfaces/adapters/files.ts';
-import { resolveRecipe } from '../src/surfaces/checkpoint.ts';
+import { resolveRecipe } from '../src/surfaces/quantize/options.ts';
 import { kvBits } from '../src/surfaces/cli/parse.ts';
 import { Tokenizer } from '../src/tokenizer/tokenizer.ts';
 import { referenceGguf, sharedFile } from '../test/support/shared.ts';

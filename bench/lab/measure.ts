@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { resolveRecipe } from '../../src/surfaces/checkpoint.ts';
+import { resolveRecipe } from '../../src/surfaces/quantize/options.ts';
 import { EMBEDDED } from '../../src/surfaces/adapters/local-models.ts';
 import { digestOf } from '../../src/surfaces/adapters/evaluation/digest.ts';
 import { modelIdentity } from '../../src/surfaces/adapters/evaluation/identity.ts';

@@ -1,14 +1,16 @@
 import type { OnProgress } from '../core/bytes.ts';
+import type { Stopwatch } from '../core/stopwatch.ts';
 import { KV32, type KvFormat } from '../formats/number-format.ts';
 import type { Manifest, ModelImage } from '../models/image.ts';
 import type { WeightStore } from '../models/weights.ts';
 import type { Counts, OpenBackend } from '../runtime/stack.ts';
 import type { ThreadHost } from '../runtime/workers.ts';
-import { Checkpoints, type CheckpointStore } from './checkpoints.ts';
 import { embeddings } from './embeddings.ts';
 import { layerImage, layerRange, readLayer } from './layer-image.ts';
 import { countsOf, layerMoments, type CountOptions, type LinearMoments } from './layer-moments.ts';
 import { LayerRunner, type RunOptions } from './layer-runner.ts';
+import { packStates, statesBytes, unpackStates, type Stream } from './streams.ts';
+import { KeptWork, type WorkStore } from './work.ts';
 
 export interface LayerOptions {
   /** Embeddings are read from it. */
@@ -33,40 +35,29 @@ export interface LayerOptions {
   readonly threads?: number | undefined;
   readonly host?: ThreadHost | null | undefined;
   /** Where layers are kept when they are done. `key`: a digest of all that they depend on. */
-  readonly checkpoints?: { readonly store: CheckpointStore; readonly key: string } | undefined;
-  /** Milliseconds on a steady clock. */
-  readonly now: () => number;
+  readonly work?: { readonly store: WorkStore; readonly key: string } | undefined;
+  /** Steps: `read` embeddings and f32 layers, run these for `moments`, `advance` hidden states to the next layer, `keep` what is done. */
+  readonly watch: Stopwatch;
   readonly signal?: AbortSignal | undefined;
   /** Stage `calibrate`, in tokens times layers. */
   readonly onProgress?: OnProgress | undefined;
 }
 
-/** Where the time went, in seconds: reading embeddings and f32 layers, running these for moments, running layers for the next one's inputs, keeping what is done. */
-export type LayerTimings = Record<'read' | 'moments' | 'advance' | 'checkpoints', number>;
-
-/** Hidden states of all sequences, and the layer that they enter; NaN while they change. */
-interface Stream {
-  states: Float32Array;
-  at: number;
-}
-
+/** Names of what is kept. */
 const STATES = 'states';
-/** In front of saved states: i32, the layer that they enter. Keeps them aligned. Behind it the states of each stream. */
-const STATES_HEADER = 16;
 const layerEntry = (layer: number): string => `layer-${layer}`;
 
 /**
  * Calibrates layer after layer while they are packed: for each, in ascending order, `saved`, then `hessians` if nothing was saved, then `packed`. Holds the
- * hidden states of all sequences, f32 [tokens, hidden], as they enter a layer; for drift also those of the f32 model. With checkpoints, a run that begins anew
+ * hidden states of all sequences, f32 [tokens, hidden], as they enter a layer; for drift also those of the f32 model. Where work is kept, a run that begins anew
  * goes on with the first layer that is missing, and gives the same bytes. After an error it can't go on.
  */
 export class LayerCalibration implements AsyncDisposable {
-  readonly timings: LayerTimings = { read: 0, moments: 0, advance: 0, checkpoints: 0 };
   readonly #options: LayerOptions;
   readonly #lengths: readonly number[];
   readonly #tokens: number;
   readonly #counts: CountOptions;
-  readonly #checkpoints: Checkpoints | null;
+  readonly #work: KeptWork | null;
   readonly #exact: LayerRunner;
   readonly #packed: LayerRunner;
   /** What layers are calibrated on. */
@@ -78,13 +69,13 @@ export class LayerCalibration implements AsyncDisposable {
   #loaded = -1;
 
   private constructor(options: LayerOptions) {
-    const { sequences, averages, skip = 0, drift = false, kv = KV32, open, threads, host, checkpoints } = options;
+    const { sequences, averages, skip = 0, drift = false, kv = KV32, open, threads, host, work } = options;
     const context = Math.max(...sequences.map((ids) => ids.length));
     this.#options = options;
     this.#lengths = sequences.map((ids) => ids.length);
     this.#tokens = this.#lengths.reduce((sum, length) => sum + length, 0);
     this.#counts = { skip, every: averages?.every ?? null };
-    this.#checkpoints = checkpoints ? new Checkpoints(checkpoints.store, checkpoints.key) : null;
+    this.#work = work ? new KeptWork(work.store, work.key) : null;
     this.#twin = drift ? { states: new Float32Array(), at: 0 } : null;
     this.#exact = new LayerRunner(open, { context, kv: KV32, threads, host, moments: { attention: averages !== undefined, drift } });
     this.#packed = new LayerRunner(open, { context, kv, threads, host });
@@ -95,7 +86,7 @@ export class LayerCalibration implements AsyncDisposable {
     const calibration = new LayerCalibration(options);
     if (await calibration.#restore()) return calibration;
     const { store, sequences, source, signal } = options;
-    const states = await calibration.#timed('read', () => embeddings(store, sequences, source.manifest.rotated ?? false, signal));
+    const states = await options.watch.time('read', () => embeddings(store, sequences, source.manifest.rotated ?? false, signal));
     for (const stream of calibration.#streams) stream.states = states.slice();
     return calibration;
   }
@@ -118,7 +109,7 @@ export class LayerCalibration implements AsyncDisposable {
       done += tokens;
       this.#options.onProgress?.({ stage: 'calibrate', loaded: done, total: this.#tokens * this.#options.packed.config.layers });
     };
-    return this.#timed('moments', async () => {
+    return this.#options.watch.time('moments', async () => {
       const counts = (sequence: number): Counts => countsOf(this.#counts, sequence);
       if (this.#twin) await this.#compare(this.#twin, { counts, onTokens, signal });
       else await this.#run(this.#exact, this.#own, keeps, { counts, onTokens, signal });
@@ -158,12 +149,12 @@ export class LayerCalibration implements AsyncDisposable {
     this.#expect(layer, [stream]);
     if (bytes) await this.#packed.load(layerImage(this.#options.packed, layer, bytes), signal);
     else await this.#loadExact(layer, signal);
-    await this.#timed('advance', () => this.#run(bytes ? this.#packed : this.#exact, stream, true, { signal }));
+    await this.#options.watch.time('advance', () => this.#run(bytes ? this.#packed : this.#exact, stream, true, { signal }));
   }
 
   async #loadExact(layer: number, signal?: AbortSignal): ReturnType<LayerRunner['load']> {
-    const { source } = this.#options;
-    return this.#timed('read', async () => this.#exact.load(layerImage(source.manifest, layer, await readLayer(source, layer, signal)), signal));
+    const { source, watch } = this.#options;
+    return watch.time('read', async () => this.#exact.load(layerImage(source.manifest, layer, await readLayer(source, layer, signal)), signal));
   }
 
   /** Runs the layer that a stream's states enter; `keeps`: they become the next one's. */
@@ -187,44 +178,24 @@ export class LayerCalibration implements AsyncDisposable {
     const { packed } = this.#options;
     let whole = 0;
     while (whole < packed.config.layers && (await this.#load(layerEntry(whole), layerRange(packed, whole).bytes))) whole++;
-    const bytes = this.#tokens * packed.config.hidden * 4;
-    const states = whole > 0 ? await this.#load(STATES, STATES_HEADER + this.#streams.length * bytes) : null;
-    if (!states) return false;
-    const layer = new Int32Array(states.buffer, 0, 1)[0]!;
-    if (layer > whole) return false;
-    for (const [i, stream] of this.#streams.entries()) {
-      stream.states = new Float32Array(states.buffer, STATES_HEADER + i * bytes, bytes / 4);
-      stream.at = layer;
-    }
-    this.#savedAt = layer;
+    const streams = this.#streams;
+    const bytes = whole > 0 ? await this.#load(STATES, statesBytes(this.#tokens * packed.config.hidden, streams.length)) : null;
+    if (!bytes || !unpackStates(bytes, streams, whole)) return false;
+    this.#savedAt = this.#own.at;
     return true;
   }
 
   async #saveStates(): Promise<void> {
-    if (!this.#checkpoints) return;
-    const streams = this.#streams;
-    const each = this.#own.states.byteLength;
-    const bytes = new Uint8Array(STATES_HEADER + streams.length * each);
-    new Int32Array(bytes.buffer, 0, 1)[0] = this.#own.at;
-    streams.forEach(({ states }, i) => bytes.set(new Uint8Array(states.buffer, states.byteOffset, each), STATES_HEADER + i * each));
-    await this.#save(STATES, bytes);
+    if (!this.#work) return;
+    await this.#save(STATES, packStates(this.#streams));
     this.#savedAt = this.#own.at;
   }
 
   #load(entry: string, bytes: number): Promise<Uint8Array<ArrayBuffer> | null> {
-    return this.#timed('checkpoints', async () => this.#checkpoints?.load(entry, bytes) ?? null);
+    return this.#options.watch.time('keep', async () => this.#work?.load(entry, bytes) ?? null);
   }
 
   #save(entry: string, content: Uint8Array): Promise<void> {
-    return this.#timed('checkpoints', async () => this.#checkpoints?.save(entry, content));
-  }
-
-  async #timed<T>(what: keyof LayerTimings, work: () => Promise<T>): Promise<T> {
-    const start = this.#options.now();
-    try {
-      return await work();
-    } finally {
-      this.timings[what] += (this.#options.now() - start) / 1000;
-    }
+    return this.#options.watch.time('keep', async () => this.#work?.save(entry, content));
   }
 }

@@ -9,7 +9,7 @@ import { recipesPage, seriesOf } from '../../bench/lab/page.ts';
 import { formatResults, parseResults, ResultFile, type LabResult, type Quality } from '../../bench/lab/result.ts';
 import { GROUPS, ROWS, type LabRow } from '../../bench/lab/rows.ts';
 import { recipe, RECIPE_NAMES } from '../../src/quantize/registry.ts';
-import { resolveRecipe } from '../../src/surfaces/checkpoint.ts';
+import { resolveRecipe } from '../../src/surfaces/quantize/options.ts';
 import { read, root } from '../architecture/sources.ts';
 
 const machine = { cpu: 'CPU', cores: 2, os: 'linux x64', node: '24.0.0', date: '2026-01-02T00:00:00.000Z' };

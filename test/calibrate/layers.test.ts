@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { CheckpointStore } from '../../src/calibrate/checkpoints.ts';
 import { layerImage, readLayer } from '../../src/calibrate/layer-image.ts';
 import type { LinearMoments } from '../../src/calibrate/layer-moments.ts';
 import { LayerCalibration, type LayerOptions } from '../../src/calibrate/layers.ts';
+import type { WorkStore } from '../../src/calibrate/work.ts';
+import { Stopwatch } from '../../src/core/stopwatch.ts';
 import { KV32, KV8, type KvFormat } from '../../src/formats/number-format.ts';
 import { recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
@@ -20,7 +21,7 @@ const source = quantize(store, recipe('f32'));
 const target = quantize(store, recipe('w4a8'));
 const packedLayers = await Promise.all([0, 1, 2].map((layer) => readLayer(target, layer)));
 const sequences = [70, 64, 20].map((length, s) => Array.from({ length }, (_, i) => (i * 89 + 7 + 31 * s) % 260));
-const base: LayerOptions = { store, source, packed: target.manifest, sequences, inputs: 'quantised', open: openOwn, now: () => 0 };
+const base: LayerOptions = { store, source, packed: target.manifest, sequences, inputs: 'quantised', open: openOwn, watch: new Stopwatch(() => 0) };
 
 let made: LayerCalibration[] = [];
 afterEach(async () => {
@@ -53,7 +54,7 @@ async function pack(calibration: LayerCalibration, stop = 3): Promise<{ bytes: U
   return { bytes, moments };
 }
 
-function memoryStore(): CheckpointStore & { readonly files: Map<string, Uint8Array> } {
+function memoryStore(): WorkStore & { readonly files: Map<string, Uint8Array> } {
   const files = new Map<string, Uint8Array>();
   return { files, load: async (name) => files.get(name) ?? null, save: async (name, bytes) => void files.set(name, bytes.slice()) };
 }
@@ -161,9 +162,10 @@ describe('LayerCalibration', () => {
 
   it('reports tokens times layers, and where the time went', async () => {
     let clock = 0;
+    const watch = new Stopwatch(() => (clock += 1000));
     const seen: number[] = [];
     const calibration = await begin({
-      now: () => (clock += 1000),
+      watch,
       onProgress: ({ stage, loaded, total }) => {
         expect([stage, total]).toEqual(['calibrate', 3 * 154]);
         seen.push(loaded);
@@ -171,8 +173,7 @@ describe('LayerCalibration', () => {
     });
     await pack(calibration);
     expect(seen).toEqual([70, 134, 154, 224, 288, 308, 378, 442, 462]);
-    const { moments, advance, read } = calibration.timings;
-    expect([moments, advance, read]).toEqual([3, 2, 4]);
+    expect(watch.timings).toMatchObject({ moments: 3, advance: 2, read: 4 });
   });
 
   it('stops when it is told to, and then does not go on', async () => {
@@ -190,7 +191,7 @@ describe('LayerCalibration', () => {
   });
 });
 
-describe('LayerCalibration with checkpoints', () => {
+describe('LayerCalibration that keeps its work', () => {
   const short = { sequences: sequences.slice(2) };
 
   const KINDS = [['quantised', false], ['exact', false], ['quantised', true]] as const;
@@ -199,9 +200,9 @@ describe('LayerCalibration with checkpoints', () => {
     const options = { ...short, inputs, drift, averages: { every: 1 } };
     const whole = await pack(await begin(options));
     for (const stop of [1, 2, 3]) {
-      const checkpoints = { store: memoryStore(), key: 'abc' };
-      await pack(await begin({ ...options, checkpoints }), stop);
-      const again = await pack(await begin({ ...options, checkpoints }));
+      const work = { store: memoryStore(), key: 'abc' };
+      await pack(await begin({ ...options, work }), stop);
+      const again = await pack(await begin({ ...options, work }));
       expect(again.bytes).toEqual(whole.bytes);
       expect(again.moments.map((seen) => seen !== null)).toEqual([0, 1, 2].map((layer) => layer >= stop));
       for (let layer = stop; layer < 3; layer++) expect(again.moments[layer]).toEqual(whole.moments[layer]);
@@ -222,17 +223,17 @@ describe('LayerCalibration with checkpoints', () => {
       'of another work': (files) => files.forEach((bytes) => bytes.set(new TextEncoder().encode('tetrad xyz'))),
     };
     for (const [what, spoil] of Object.entries(damage)) {
-      const checkpoints = { store: memoryStore(), key: 'abc' };
-      await pack(await begin({ ...options, checkpoints }), 2);
-      spoil(checkpoints.store.files);
-      expect((await pack(await begin({ ...options, checkpoints }))).bytes, what).toEqual(whole.bytes);
+      const work = { store: memoryStore(), key: 'abc' };
+      await pack(await begin({ ...options, work }), 2);
+      spoil(work.store.files);
+      expect((await pack(await begin({ ...options, work }))).bytes, what).toEqual(whole.bytes);
     }
   });
 
   it('keeps nothing but layers and one set of states', async () => {
-    const checkpoints = { store: memoryStore(), key: 'abc' };
-    await pack(await begin({ ...short, checkpoints }));
-    expect([...checkpoints.store.files.keys()].sort()).toEqual(['abc-layer-0', 'abc-layer-1', 'abc-layer-2', 'abc-states']);
+    const work = { store: memoryStore(), key: 'abc' };
+    await pack(await begin({ ...short, work }));
+    expect([...work.store.files.keys()].sort()).toEqual(['abc-layer-0', 'abc-layer-1', 'abc-layer-2', 'abc-states']);
   });
 });
 

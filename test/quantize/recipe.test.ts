@@ -4,7 +4,7 @@ import { checkLayers, parseRecipe } from '../../src/quantize/parse.ts';
 import { planImage } from '../../src/quantize/plan.ts';
 import { formatsOf, hessianNeeds, needsCalibration, needsHessians, needsSamples, some } from '../../src/quantize/recipe.ts';
 import { RECIPE_NAMES, recipe } from '../../src/quantize/registry.ts';
-import { resolveRecipe } from '../../src/surfaces/checkpoint.ts';
+import { resolveRecipe } from '../../src/surfaces/quantize/options.ts';
 import { COMPENSATED } from '../support/rounding.ts';
 import { tinyStore } from '../support/tiny-model.ts';
 

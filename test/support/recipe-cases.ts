@@ -1,7 +1,8 @@
 import type { OpenBackend } from '../../src/backends/backend.ts';
 import { openWasm } from '../../src/backends/wasm/open.ts';
 import type { ModelImage } from '../../src/models/image.ts';
-import { quantizeStore, resolveRecipe } from '../../src/surfaces/checkpoint.ts';
+import { resolveRecipe } from '../../src/surfaces/quantize/options.ts';
+import { quantizeStore } from '../../src/surfaces/quantize/store.ts';
 import { testModules } from './modules.ts';
 import { outlierStore } from './outlier-store.ts';
 

@@ -6,8 +6,9 @@ import { TetradError } from '../../core/errors.ts';
 import { openGguf, openSafetensors } from '../../importers/open.ts';
 import type { ModelImage } from '../../models/image.ts';
 import type { WeightStore } from '../../models/weights.ts';
-import { quantizeStore, resolveRecipe, type RecipeOptions, type Workshop } from '../checkpoint.ts';
 import type { Platform } from '../loader.ts';
+import { resolveRecipe, type RecipeOptions, type Workshop } from '../quantize/options.ts';
+import { quantizeStore } from '../quantize/store.ts';
 import { fileDirectory, fileSource } from './files.ts';
 import { physicalCores } from './node-threads.ts';
 import { roundPool } from './round-pool.ts';
@@ -49,8 +50,7 @@ export async function openHeaders(path: string, signal?: AbortSignal): Promise<{
 }
 
 /** What opening a checkpoint may use besides one thread's kernels. */
-export interface OpenOptions extends RecipeOptions, Pick<Platform, 'open'>, Partial<Omit<Platform, 'open'>>, Pick<Workshop, 'checkpoints' | 'onTimings'> {
-}
+export interface OpenOptions extends RecipeOptions, Pick<Platform, 'open'>, Partial<Omit<Platform, 'open'>>, Pick<Workshop, 'work' | 'onTimings'> {}
 
 /** Made from the model's own text; models/README.md says how. */
 const CALIBRATION_TEXT = fileURLToPath(new URL('../../../models/calibration.txt', import.meta.url));
@@ -61,11 +61,11 @@ export const defaultText = (): Promise<string> => readFile(CALIBRATION_TEXT, 'ut
 export async function openLocal(path: string, options: OpenOptions): Promise<ModelImage> {
   const headers = await openHeaders(path, options.signal);
   if ('image' in headers) return headers.image;
-  const { open, threads = 1, host = null, checkpoints, onTimings } = options;
+  const { open, threads = 1, host = null, work, onTimings } = options;
   const pool = roundPool(physicalCores());
   const release = (): Promise<unknown> => Promise.all([pool.close(), headers.store.close()]);
   try {
-    const workshop = { open, threads, host, now: () => performance.now(), defaultText, round: pool.round, checkpoints, onTimings };
+    const workshop = { open, threads, host, now: () => performance.now(), defaultText, round: pool.round, work, onTimings };
     const image = await quantizeStore(headers.store, resolveRecipe(options), options, workshop);
     return { ...image, close: () => image.close().finally(() => pool.close()) };
   } catch (error) {

@@ -6,8 +6,8 @@ import { backendOpener, overSharedMemory, type BackendOptions, type WasmModules 
 import type { Model } from '../../generate/model.ts';
 import type { ModelImage } from '../../models/image.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
-import type { RecipeOptions } from '../checkpoint.ts';
 import { estimateOf, modelOf, threadsOf, type Platform, type MemoryOptions } from '../loader.ts';
+import type { RecipeOptions } from '../quantize/options.ts';
 import { EMBEDDED, openLocal } from './local-models.ts';
 import { threadHost } from './node-threads.ts';
 

@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { CheckpointStore } from '../../calibrate/checkpoints.ts';
+import type { WorkStore } from '../../calibrate/work.ts';
 import { writeContainer } from '../../container/write.ts';
 import { sha256 } from '../../core/digest.ts';
+import type { Timings } from '../../core/stopwatch.ts';
 import type { Manifest } from '../../models/image.ts';
 import { needsCalibration } from '../../quantize/recipe.ts';
-import { resolveRecipe, type RecipeOptions, type Timings } from '../checkpoint.ts';
+import { resolveRecipe, type RecipeOptions } from '../quantize/options.ts';
 import { directorySink } from './directory-sink.ts';
 import { defaultText, identify, openLocal, type LocalKind } from './local-models.ts';
 import { platformOf } from './node.ts';
@@ -51,14 +52,14 @@ export async function quantize(source: string, directory: string, options: Quant
   const { signal, calibration } = options;
   const recipe = resolveRecipe(options);
   const sink = await directorySink(directory);
-  const work = workDirectory(`${resolve(directory)}.work`);
+  const directoryOfWork = workDirectory(`${resolve(directory)}.work`);
   try {
     const digest = await sourceDigest(source, signal);
-    const checkpoints = async (about: object): Promise<{ store: CheckpointStore; key: string }> => {
+    const work = async (about: object): Promise<{ store: WorkStore; key: string }> => {
       const key = await sha256(new TextEncoder().encode(JSON.stringify({ source: digest.sha256, ...about })));
-      return { store: work, key: key.slice(0, 32) };
+      return { store: directoryOfWork, key: key.slice(0, 32) };
     };
-    const image = await openLocal(source, { ...options, ...(await platformOf(options)), checkpoints });
+    const image = await openLocal(source, { ...options, ...(await platformOf(options)), work });
     const provenance = {
       ...image.manifest.provenance,
       ...(digest.kind === 'gguf' && { sourceSha256: digest.sha256 }),
@@ -66,7 +67,7 @@ export async function quantize(source: string, directory: string, options: Quant
     };
     const manifest = { ...image.manifest, provenance };
     await writeContainer({ manifest, pieces: () => image.pieces(), close: () => image.close() }, sink, options).finally(() => image.close());
-    await work.remove();
+    await directoryOfWork.remove();
     return manifest;
   } catch (error) {
     await sink.abort();

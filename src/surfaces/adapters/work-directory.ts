@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CheckpointStore } from '../../calibrate/checkpoints.ts';
+import type { WorkStore } from '../../calibrate/work.ts';
 import { TetradError } from '../../core/errors.ts';
 
 /** A directory with unfinished work, made when something is saved. */
-export interface WorkDirectory extends CheckpointStore {
+export interface WorkDirectory extends WorkStore {
   /** Removes it, when the work is done. */
   remove(): Promise<void>;
 }

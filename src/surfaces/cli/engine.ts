@@ -7,7 +7,7 @@ import type { Manifest, ModelImage } from '../../models/image.ts';
 import type { Decoder } from '../../runtime/decoder.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
 import { EMBEDDED, kernelModules, load, platformOf } from '../adapters/node.ts';
-import type { RecipeOptions } from '../checkpoint.ts';
+import type { RecipeOptions } from '../quantize/options.ts';
 import { decoderOf, estimateOf, type MemoryOptions } from '../loader.ts';
 import { openHeaders, openLocal } from '../adapters/local-models.ts';
 import { modelIdentity } from '../adapters/evaluation/identity.ts';
@@ -49,7 +49,7 @@ export interface Engine {
   /** `wrap`: what to make of the way that the backend is opened, to observe its kernels. */
   decoder(image: ModelImage, options: DecoderOptions): Promise<Decoder>;
   load(source: string | null, options: OpenOptions & MemoryOptions): Promise<Model>;
-  /** Packs a checkpoint into a container; whatever fails leaves nothing behind. */
+  /** Packs a checkpoint into a container; whatever fails leaves no container behind, at most work to go on with. */
   pack(source: string, directory: string, options: OpenOptions & Pick<QuantizeOptions, 'threads' | 'onTimings'>): Promise<Manifest>;
   /** Something that differs where the models behind a source differ, for figures that are kept. */
   identity(source: string | null): Promise<string>;

@@ -1,5 +1,5 @@
 import type { Decoder } from '../../../runtime/decoder.ts';
-import type { RecipeOptions } from '../../checkpoint.ts';
+import type { RecipeOptions } from '../../quantize/options.ts';
 
 /** A model and how it is packed, as a message between threads. */
 export interface ModelSpec extends Pick<RecipeOptions, 'recipe' | 'set' | 'kv' | 'calibration'> {

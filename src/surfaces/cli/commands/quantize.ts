@@ -1,6 +1,6 @@
 import { buildCommand } from '@stricli/core';
+import type { Timings } from '../../../core/stopwatch.ts';
 import { bitsPerWeight } from '../../../models/size.ts';
-import type { Timings } from '../../checkpoint.ts';
 import { jsonLine, type CliContext } from '../context.ts';
 import { readText } from '../eval/inputs.ts';
 import { jsonFlag, modelFlags, type JsonFlag, type ModelFlags } from '../flags.ts';

@@ -1,18 +1,18 @@
 import { sha256 } from '../core/digest.ts';
 
 /** Where unfinished work is kept. `save` replaces what has the name, wholly or not at all. */
-export interface CheckpointStore {
+export interface WorkStore {
   load(name: string): Promise<Uint8Array | null>;
   save(name: string, bytes: Uint8Array): Promise<void>;
 }
 
 /** Entries of a store that know their own name and digest: damaged ones, and those of other work, count as absent. */
-export class Checkpoints {
-  readonly #store: CheckpointStore;
+export class KeptWork {
+  readonly #store: WorkStore;
   readonly #key: string;
 
   /** `key`: a digest of all that the work depends on, fit for a file name. */
-  constructor(store: CheckpointStore, key: string) {
+  constructor(store: WorkStore, key: string) {
     this.#store = store;
     this.#key = key;
   }
