@@ -1,8 +1,8 @@
 // What each recipe costs: perplexity and KL divergence against f32 on WikiText-2, all recipes on the same windows.
 // Usage: npm run fidelity -- [--windows 20] [--context 2048] [--candidates "f32:4 w4a8:4,weight.block=64"] [--model FILE.gguf] [--workers 2] [--out FILE]
 // Finished windows are kept in FILE (JSON lines); a second run with the same sources goes on from there. Prints a Markdown table.
-import { readFileSync, readdirSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { summarise } from '../src/evaluate/divergence.ts';
 import { BASE, runJobs, type WindowJob } from '../src/evaluate/jobs.ts';
@@ -18,10 +18,10 @@ import { resolveRecipe } from '../src/surfaces/quantize/options.ts';
 import { kvBits } from '../src/surfaces/cli/parse.ts';
 import { Tokenizer } from '../src/tokenizer/tokenizer.ts';
 import { referenceGguf, sharedFile } from '../test/support/shared.ts';
+import { buildDigest, root } from './lab/build.ts';
 
 /** sha256 of the ids of wikitext-2-test.txt as little-endian u16, from the goldens. */
 const GOLDEN_IDS = '5b2c8b5d2fe6b2b055318fba37002ec08f834d6897b88f0fded2576e8b02292a';
-const root = resolve(import.meta.dirname, '..');
 const { values: flags } = parseArgs({
   options: {
     windows: { type: 'string', default: '20' },
@@ -47,13 +47,6 @@ function parseCandidate(text: string): ModelSpec {
 const specs = Object.fromEntries(candidates.map((candidate) => [candidate, parseCandidate(candidate)]));
 const kvOf = (candidate: string): number => resolveRecipe(specs[candidate]!).kv.bits;
 candidates.forEach(kvOf); // throws where there is no such recipe
-
-/** Every source that the figures depend on. */
-function buildDigest(): string {
-  const files = ['src', 'assembly'].flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((file) => join(folder, String(file)))).sort();
-  const counted = files.filter((file) => !file.startsWith(join('src', 'surfaces')) && statSync(join(root, file)).isFile());
-  return digestOf(...counted.flatMap((file) => [Buffer.from(file), readFileSync(join(root, file))])).slice(0, 16);
-}
 
 async function tokenise(): Promise<number[]> {
   const store = await openGguf(await fileSource(flags.model));

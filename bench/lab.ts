@@ -13,7 +13,7 @@ import { openGguf } from '../src/importers/open.ts';
 import { fileSource } from '../src/surfaces/adapters/files.ts';
 import { Tokenizer } from '../src/tokenizer/tokenizer.ts';
 import { sharedFile } from '../test/support/shared.ts';
-import { buildDigest, root } from './lab/build.ts';
+import { buildDigest, RECIPES, root } from './lab/build.ts';
 import { writeDocs } from './lab/docs.ts';
 import { missingPrograms } from './lab/llama.ts';
 import { measure, type Bench } from './lab/measure.ts';
@@ -57,7 +57,7 @@ async function benchOf(model: LabModel): Promise<Bench> {
   const folder = join(root, 'build', 'lab', model.name);
   mkdirSync(folder, { recursive: true });
   return {
-    model, source, folder, build: buildDigest(), text: await textOf(source), keep: flags.keep, speeds: flags.speed, workers: Number(flags.workers),
+    model, source, folder, build: buildDigest([RECIPES]), text: await textOf(source), keep: flags.keep, speeds: flags.speed, workers: Number(flags.workers),
     llama: { programs: join(flags.peers, 'build', 'llama', 'bin'), folder: join(folder, 'llama'), threads: Number(flags.workers) },
     results: new ResultFile(join(flags.out, `${model.name}.jsonl`)),
   };

@@ -44,7 +44,7 @@ function splitText(step: Recipe['split'][number]): string {
   }
 }
 
-export function roundingText(rounding: Recipe['rounding']): string {
+function roundingText(rounding: Recipe['rounding']): string {
   if (typeof rounding === 'string') return rounding;
   const { damping, order, groups, inputs, attention, sweeps, skip, correction } = rounding;
   return joined(

@@ -35,7 +35,7 @@ export function denseKl(base: Distribution, b: Float32Array, own: Distribution, 
 }
 
 /** The row that logits (or log-probabilities) give, by way of a distribution that the next call refills. */
-export function denseRow(truth: Distribution, logits: Float32Array, target: number): BaseRow {
+function denseRow(truth: Distribution, logits: Float32Array, target: number): BaseRow {
   read(truth, logits);
   return {
     top: truth.top,

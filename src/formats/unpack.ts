@@ -27,6 +27,7 @@ function codeAt(bits: WeightFormat['bits'], panels: Uint8Array, at: number, row:
 /** The 3-bit code at bit 3r of the bytes at `at`. */
 const bitsAt = (panels: Uint8Array, at: number, r: number): number =>
   ((panels[at + ((3 * r) >> 3)]! | ((panels[at + ((3 * r + 2) >> 3)]! << 8))) >> ((3 * r) & 7)) & 7;
+
 /** The inverse of `packPanels`; arrays that the format has no use for are empty. */
 export function unpackPanels(format: WeightFormat, rows: number, length: number, panels: Uint8Array): SegmentCodes {
   const blocks = blocksOf(format, length);

@@ -17,7 +17,7 @@ export const linearArrays = ({ permute, segments, branches = [] }: Linear): read
 ];
 
 /** The linears of the layers: embedding and output layer stay apart. */
-export const layerLinears = ({ linears }: Manifest): Linear[] =>
+const layerLinears = ({ linears }: Manifest): Linear[] =>
   Object.entries(linears).flatMap(([name, linear]) => (name.startsWith('layers.') ? [linear] : []));
 
 const weightsOf = ({ rows, cols }: Linear): number => rows * cols;

@@ -47,7 +47,7 @@ export interface MomentLayout {
 }
 
 /** Whether inputs can take the place of values: they are whole heads. */
-export const canAverage = ({ hidden, headDim }: Pick<ModelConfig, 'hidden' | 'headDim'>): boolean => hidden % headDim === 0;
+const canAverage = ({ hidden, headDim }: Pick<ModelConfig, 'hidden' | 'headDim'>): boolean => hidden % headDim === 0;
 
 const square = (size: number): number => size * size * 4;
 

@@ -3,7 +3,7 @@ import type { WeightStore } from '../../src/models/weights.ts';
 import { tinyStore } from './tiny-model.ts';
 
 /** The model of test/oracles/recipes_model.py: `tinyStore` with outlier channels behind norms and in front of `mlp.down`. */
-export const OUTLIER_CONFIG: Partial<ModelConfig> = { layers: 2, hidden: 144, heads: 6, kvHeads: 2, headDim: 24, ffn: 160, vocab: 136 };
+const OUTLIER_CONFIG: Partial<ModelConfig> = { layers: 2, hidden: 144, heads: 6, kvHeads: 2, headDim: 24, ffn: 160, vocab: 136 };
 
 export function outlierStore(): WeightStore {
   const store = tinyStore({ config: OUTLIER_CONFIG });

@@ -1,19 +1,16 @@
 import { f16ToF32 } from '../../core/numeric.ts';
 import { FLOAT_CHUNK, PANEL } from '../../formats/descriptor.ts';
-import { headerBytes } from '../../formats/layout.ts';
 import type { LinearMemory } from '../backend.ts';
-import { blockAddress, codeAt, readSegment, scaleAndOffset, type SegmentView } from './segment.ts';
+import { readSegment, weightAt, type SegmentView } from './segment.ts';
 
 const f = Math.fround;
 
 /** Weight of channel k (inside the segment) of a row as f32. */
-function weightAt(memory: LinearMemory, s: SegmentView, panel: number, row: number, k: number): number {
+function numberAt(memory: LinearMemory, s: SegmentView, panel: number, row: number, k: number): number {
   const at = s.data + panel * s.panelBytes;
   if (s.weightBits === 32) return memory.f32[(at >>> 2) + k * PANEL + row]!;
   if (s.weightBits === 16) return f16ToF32(memory.u16[(at >>> 1) + k * PANEL + row]!);
-  const block = blockAddress(s, panel, Math.floor(k / s.weightBlock));
-  const [scale, offset] = scaleAndOffset(memory, s, block, panel, row);
-  return f(f(scale * codeAt(memory, s.weightBits, block + headerBytes(s.header), row, k % s.weightBlock)) + offset);
+  return weightAt(memory, s, panel, row, k);
 }
 
 /**
@@ -29,7 +26,7 @@ export function gemmFloat(
   const weights = new Float32Array(s.length);
   for (let panel = firstPanel; panel < lastPanel; panel++) {
     for (let row = 0; row < PANEL; row++) {
-      for (let k = 0; k < s.length; k++) weights[k] = weightAt(memory, s, panel, row, k);
+      for (let k = 0; k < s.length; k++) weights[k] = numberAt(memory, s, panel, row, k);
       for (let t = 0; t < tokens; t++) {
         const at = (out >>> 2) + t * outStride + panel * PANEL + row;
         for (let from = 0; from < s.length; from += FLOAT_CHUNK) {

@@ -18,7 +18,7 @@ import { ceilTo } from '../../formats/layout.ts';
  *     16  u16 [n] codes, the most likely token alone has 65535; filled up to a multiple of 4
  *         u32 [n] token ids by descending code; absent where `top` is 0: code i is token i's
  */
-export const STORED_VERSION = 1;
+const STORED_VERSION = 1;
 const MAGIC = 'TETRBASE';
 const START = 16;
 /** A header larger than this is no header. */
@@ -86,7 +86,8 @@ function fault(info: Partial<StoredInfo> | null): string | null {
   return typeof info.ids === 'string' && /^[0-9a-f]{64}$/.test(info.ids) ? null : 'it has no digest of token ids';
 }
 
-const invalid = (name: string, why: string): TetradError => new TetradError('invalid_file', `Cannot use ${name} as a base: ${why}`);
+export const invalid = (name: string, found: string, needed = 'is a file that tetrad eval --save-base wrote'): TetradError =>
+  new TetradError('invalid_file', `Cannot use ${name} as a base: ${found}, needed ${needed}`);
 
 /** Bytes that `readHeader` needs to know how many more it needs. */
 export const PROLOGUE = START;
@@ -94,7 +95,7 @@ export const PROLOGUE = START;
 /** Bytes of the header, from its first `PROLOGUE`. Throws `invalid_file` and `unsupported_version`. */
 export function headerBytes(name: string, prologue: Uint8Array): number {
   const view = new DataView(prologue.buffer, prologue.byteOffset, prologue.byteLength);
-  if (new TextDecoder().decode(prologue.subarray(0, 8)) !== MAGIC) throw invalid(name, 'it does not begin with TETRBASE, needed is a file that tetrad eval --save-base wrote');
+  if (new TextDecoder().decode(prologue.subarray(0, 8)) !== MAGIC) throw invalid(name, 'it does not begin with TETRBASE');
   const version = view.getUint32(8, true);
   if (version !== STORED_VERSION) throw new TetradError('unsupported_version', `Cannot use ${name} as a base: its version is ${version}, needed is ${STORED_VERSION}`);
   const length = view.getUint32(12, true);

@@ -2,7 +2,7 @@ import type { ByteSource } from '../../core/bytes.ts';
 import { TetradError } from '../../core/errors.ts';
 import { PAGE } from '../../formats/descriptor.ts';
 import type { Base } from '../base.ts';
-import { CheckSum, headerBytes, parseHeader, PROLOGUE, type StoredInfo, type StoredLayout } from './format.ts';
+import { CheckSum, headerBytes, invalid, parseHeader, PROLOGUE, type StoredInfo, type StoredLayout } from './format.ts';
 import { RowDecoder } from './rows.ts';
 
 /** A stored base: rows are read block by block, and each window's check sum is checked when its last row has been read. */
@@ -69,20 +69,19 @@ export class StoredBase implements Base {
  */
 export async function openStored(source: ByteSource, { partial = false } = {}): Promise<StoredBase> {
   try {
-    const invalid = (why: string): TetradError => new TetradError('invalid_file', `Cannot use ${source.name} as a base: ${why}`);
-    if (source.size < PROLOGUE) throw invalid(`it has ${source.size} bytes`);
+    if (source.size < PROLOGUE) throw invalid(source.name, `it has ${source.size} bytes`);
     const prologue = new Uint8Array(PROLOGUE);
     await source.read(0, prologue);
     const header = new Uint8Array(headerBytes(source.name, prologue));
-    if (source.size < header.length) throw invalid(`it ends at byte ${source.size}, inside its header`);
+    if (source.size < header.length) throw invalid(source.name, `it ends at byte ${source.size}, inside its header`);
     await source.read(0, header);
     const { info, layout } = parseHeader(source.name, header);
-    if (source.size !== layout.bytes) throw invalid(`it has ${source.size} bytes, needed are ${layout.bytes} for ${info.windows} windows of ${info.context} tokens`);
+    if (source.size !== layout.bytes) throw invalid(source.name, `it has ${source.size} bytes`, `are ${layout.bytes} for ${info.windows} windows of ${info.context} tokens`);
     const sums = new Uint8Array(4 * info.windows);
     await source.read(layout.sums, sums);
     const base = new StoredBase(source, info, layout, new Uint32Array(sums.buffer));
     const missing = base.sums.indexOf(0);
-    if (missing >= 0 && !partial) throw invalid(`window ${missing + 1} is missing`);
+    if (missing >= 0 && !partial) throw invalid(source.name, `window ${missing + 1} is missing`, 'are all');
     return base;
   } catch (error) {
     await source.close?.();

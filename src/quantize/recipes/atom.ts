@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** Channels sorted by energy; the largest in 8 bits on both sides, all others in 4. Its clip of 0.85 counts in fifteenths of twice the range: 0.793 of ours, in sevenths of one. */
 export const atom: Recipe = {
@@ -12,5 +13,5 @@ export const atom: Recipe = {
   weight: { bits: 4, block: 64, scale: 'f16', zero: 'mid' },
   act: { bits: 4, block: 64, clip: 0.9 },
   kv: { bits: 4, per: 'token', rope: 'before' },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** The same after rotations, which the paper does not use: what is left of outliers costs half. */
 export const cometRotated: Recipe = {
@@ -15,5 +16,5 @@ export const cometRotated: Recipe = {
   weight: { bits: 4, block: 32, scale: 'u8', zero: 'min' },
   act: { bits: 4, block: 32, clip: 0.95, zero: 'min' },
   kv: { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

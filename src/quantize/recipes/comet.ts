@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** Channels of large energy share a few 8-bit blocks, all others have 4 bits; weights have 4 bits everywhere. */
 export const comet: Recipe = {
@@ -12,5 +13,5 @@ export const comet: Recipe = {
   weight: { bits: 4, block: 32, scale: 'u8', zero: 'min' },
   act: { bits: 4, block: 32, clip: 0.95, zero: 'min' },
   kv: { bits: 4, keyGroup: 32, valueGroup: 32, firstPage: 8 },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

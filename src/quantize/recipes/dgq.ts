@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** Two levels of scales, so that all sums stay integers up to the row's scale; static activations. */
 export const dgq: Recipe = {
@@ -12,5 +13,5 @@ export const dgq: Recipe = {
   weight: { bits: 4, block: 64, scale: 'u8', zero: 'int' },
   act: { bits: 8, block: 'row', clip: 1, range: 'static' },
   kv: { bits: 8, per: 'static', rope: 'after' },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

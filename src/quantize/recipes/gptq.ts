@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** Weights alone, each column's rounding error made up for by the columns that follow. */
 export const gptq: Recipe = {
@@ -12,5 +13,5 @@ export const gptq: Recipe = {
   weight: { bits: 4, block: 64, scale: 'f16', zero: 'int' },
   act: { bits: 32 },
   kv: { bits: 32 },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 const SIX = { bits: 6, block: 32, scale: 'u8', zero: 'min' } as const;
 
@@ -22,6 +23,6 @@ export const house: Recipe = {
     { match: { site: 'mlp.down', layers: [0, 0] }, weight: SIX },
     { match: { site: 'mlp.gate_up', layers: [-1, -1] }, weight: SIX },
     { match: { site: 'mlp.down', layers: [-1, -1] }, weight: SIX },
-    { match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } },
+    OUTPUT,
   ],
 };

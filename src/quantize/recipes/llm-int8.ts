@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** 8 bits, with values of large magnitude as f32. The paper takes whole columns of a batch out; here each value decides for itself, so that results do not depend on batches. */
 export const llmInt8: Recipe = {
@@ -12,5 +13,5 @@ export const llmInt8: Recipe = {
   weight: { bits: 8, block: 'row', scale: 'bf16', zero: 'mid' },
   act: { bits: 8, block: 'row', clip: 1, outliers: 6 },
   kv: { bits: 32 },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

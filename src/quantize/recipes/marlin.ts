@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** Weights alone, in the order in which the kernel reads them: dequantised next to the product, f32 activations. */
 export const marlin: Recipe = {
@@ -12,5 +13,5 @@ export const marlin: Recipe = {
   weight: { bits: 4, block: 64, scale: 'f16', zero: 'mid' },
   act: { bits: 32 },
   kv: { bits: 32 },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** Equivalent transforms and clips chosen for the error of outputs. The paper learns both by gradient; here a search without gradients finds powers of smoothing and ratios of clips. */
 export const omniquant: Recipe = {
@@ -15,5 +16,5 @@ export const omniquant: Recipe = {
   weight: { bits: 4, block: 'row', scale: 'bf16', zero: 'min' },
   act: { bits: 4, block: 'row', clip: 1, zero: 'min' },
   kv: { bits: 4, per: 'token', rope: 'after' },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

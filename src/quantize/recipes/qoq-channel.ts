@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** The same with one scale per row and clips searched for the error of outputs. */
 export const qoqChannel: Recipe = {
@@ -17,5 +18,5 @@ export const qoqChannel: Recipe = {
   weight: { bits: 4, block: 'row', scale: 'bf16', zero: 'min' },
   act: { bits: 8, block: 'row', clip: 1 },
   kv: { bits: 4, per: 'token', rope: 'after' },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

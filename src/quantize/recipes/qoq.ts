@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** Rotation, smoothed keys and progressive groups: 4-bit codes with integer scales on a row's 8-bit grid. */
 export const qoq: Recipe = {
@@ -17,5 +18,5 @@ export const qoq: Recipe = {
   weight: { bits: 4, block: 64, scale: 'u8', zero: 'int' },
   act: { bits: 8, block: 'row', clip: 1 },
   kv: { bits: 4, per: 'token', rope: 'after' },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

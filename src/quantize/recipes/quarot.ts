@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** Hidden states, heads and the inputs of attn.o and mlp.down multiplied by Hadamard matrices; then 4 bits per row and token everywhere. */
 export const quarot: Recipe = {
@@ -12,5 +13,5 @@ export const quarot: Recipe = {
   weight: { bits: 4, block: 'row', scale: 'bf16', zero: 'mid' },
   act: { bits: 4, block: 'row', clip: 0.9 },
   kv: { bits: 4, per: 'token', rope: 'after', rotate: true },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

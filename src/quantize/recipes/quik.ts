@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** A few columns stay numbers; mlp.down, whose inputs vary most, has 8 bits. */
 export const quik: Recipe = {
@@ -14,6 +15,6 @@ export const quik: Recipe = {
   kv: { bits: 32 },
   sites: [
     { match: { site: 'mlp.down' }, weight: { bits: 8, block: 'row', scale: 'bf16', zero: 'mid' }, act: { bits: 8, block: 'row', clip: 1, zero: 'min' } },
-    { match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } },
+    OUTPUT,
   ],
 };

@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** Channels of one range side by side, static ranges. The paper makes clusters of any size; here an order by clusters is cut into blocks of 32. Inputs behind norms keep 8 bits, as in its code. */
 export const rptq: Recipe = {
@@ -15,6 +16,6 @@ export const rptq: Recipe = {
   sites: [
     { match: { site: 'attn.qkv' }, act: { bits: 8, block: 32, clip: 1, zero: 'min', range: 'static' } },
     { match: { site: 'mlp.gate_up' }, act: { bits: 8, block: 32, clip: 1, zero: 'min', range: 'static' } },
-    { match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } },
+    OUTPUT,
   ],
 };

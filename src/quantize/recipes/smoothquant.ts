@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** 8 bits everywhere after outliers of activations are moved into the weights. The paper smooths inputs behind norms; that of mlp.down is free as well. */
 export const smoothquant: Recipe = {
@@ -12,5 +13,5 @@ export const smoothquant: Recipe = {
   weight: { bits: 8, block: 'row', scale: 'bf16', zero: 'mid' },
   act: { bits: 8, block: 'row', clip: 1 },
   kv: { bits: 32 },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

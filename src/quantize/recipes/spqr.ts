@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** Small groups whose scales are quantised themselves, and the weights that would lose most as f16 beside them. */
 export const spqr: Recipe = {
@@ -12,5 +13,5 @@ export const spqr: Recipe = {
   weight: { bits: 4, block: 16, scale: 'u3', zero: 'u3' },
   act: { bits: 32 },
   kv: { bits: 32 },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

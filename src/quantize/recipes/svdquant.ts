@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** The directions of largest weight go through a low-rank branch of f16, the rest is 4 bits on both sides. */
 export const svdquant: Recipe = {
@@ -12,5 +13,5 @@ export const svdquant: Recipe = {
   weight: { bits: 4, block: 64, scale: 'f16', zero: 'mid' },
   act: { bits: 4, block: 64, clip: 1 },
   kv: { bits: 32 },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

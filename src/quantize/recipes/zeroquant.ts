@@ -1,4 +1,5 @@
 import type { Recipe } from '../recipe.ts';
+import { OUTPUT } from './output.ts';
 
 /** Groups of weights and tokens of activations, nearest rounding, no calibration. */
 export const zeroquant: Recipe = {
@@ -12,5 +13,5 @@ export const zeroquant: Recipe = {
   weight: { bits: 4, block: 64, scale: 'f16', zero: 'mid' },
   act: { bits: 8, block: 'row', clip: 1 },
   kv: { bits: 32 },
-  sites: [{ match: { site: 'output' }, weight: { bits: 8, block: 32, scale: 'u8', zero: 'min' }, act: { bits: 8, block: 32, clip: 1 }, rounding: 'nearest', clip: { by: 'leastSquares' } }],
+  sites: [OUTPUT],
 };

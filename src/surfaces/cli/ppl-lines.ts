@@ -1,15 +1,11 @@
 import type { Divergence } from '../../evaluate/divergence.ts';
+import { errorOfMean } from '../../evaluate/statistics.ts';
 
 /** `[3]6.1234,`: llama-perplexity's running figure. */
 export const runningFigure = (window: number, perplexity: number): string => `[${window}]${perplexity.toFixed(4)},`;
 
 /** Standard error of a perplexity from the mean negative log-likelihoods of its windows (delta method); 0 for one window. */
-export function standardError(perplexity: number, windows: readonly number[]): number {
-  if (windows.length < 2) return 0;
-  const centre = windows.reduce((sum, value) => sum + value, 0) / windows.length;
-  const variance = windows.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (windows.length - 1);
-  return perplexity * Math.sqrt(variance / windows.length);
-}
+export const standardError = (perplexity: number, windows: readonly number[]): number => perplexity * errorOfMean(windows);
 
 export const finalEstimate = (perplexity: number, error: number): string => `Final estimate: PPL = ${perplexity.toFixed(4)} +/- ${error.toFixed(5)}\n`;
 

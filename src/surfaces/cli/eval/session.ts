@@ -43,7 +43,7 @@ export class Session {
   readonly onNote: (note: string) => void;
   /** Tells the model, as it is packed, from others. */
   readonly identity: string;
-  /** Figures that are kept, and whether the user named the file. */
+  /** Figures that are kept. */
   readonly work: WorkFile;
 
   private constructor(parts: Pick<Session, 'context' | 'engine' | 'flags' | 'source' | 'spec' | 'description' | 'identity'>) {

@@ -58,7 +58,7 @@ function windowFigures(own: TokenFigures, base: TokenFigures | null): WindowFigu
   return base ? { perplexity, basePerplexity: perplexityOf([mean(base.nll)]), meanKl: mean(own.kl), sameTop: mean(own.sameTop) } : { perplexity };
 }
 
-export function windowLine(window: number, { perplexity, basePerplexity, meanKl, sameTop }: WindowFigures): string {
+function windowLine(window: number, { perplexity, basePerplexity, meanKl, sameTop }: WindowFigures): string {
   const own = `window ${window}: PPL ${perplexity.toFixed(4)}`;
   return basePerplexity === undefined ? `${own}\n` : `${own}, base ${basePerplexity.toFixed(4)}, KL ${meanKl!.toFixed(6)}, same top ${(sameTop! * 100).toFixed(2)} %\n`;
 }
