@@ -40,7 +40,7 @@ export async function collectSamples(decoder: Decoder, sequences: readonly (read
       while (decoder.position < ids.length) {
         const { position } = decoder;
         const room = decoder.blockRoom();
-        if (room === 0) throw new TetradError('invalid_argument', `Cannot calibrate with sequences of ${ids.length} tokens: the decoder's context is ${position}`);
+        if (room === 0) throw new TetradError('invalid_argument', `Cannot calibrate with sequences of ${ids.length} tokens: the decoder's context is ${position}, needed is one that holds them`);
         const block = ids.slice(position, position + room);
         length = block.length;
         skipped = Math.min(block.length, Math.max(0, skip - position));

@@ -16,7 +16,7 @@ export async function embeddings(store: WeightStore, sequences: readonly (readon
   const states = new Float32Array(ids.length * hidden);
   const places = new Map<number, number[]>(); // by block of the table: its tokens
   for (const [t, id] of ids.entries()) {
-    if (!(id >= 0 && id < vocab)) throw new TetradError('invalid_argument', `Cannot embed token ${id}: the vocabulary has ${vocab}`);
+    if (!(id >= 0 && id < vocab)) throw new TetradError('invalid_argument', `Cannot embed token ${id}: needed are ids from 0 to ${vocab - 1}`);
     const block = Math.floor(id / ROWS);
     const tokens = places.get(block);
     if (tokens) tokens.push(t);

@@ -3,7 +3,7 @@ import type { SiteSamples } from './samples.ts';
 
 /** Throws `invalid_argument` naming the site where a sum over squares of its activations is not finite. */
 export function checkFinite(name: string, sum: number): void {
-  if (!Number.isFinite(sum)) throw new TetradError('invalid_argument', `Cannot calibrate: activations at ${name} are not finite`);
+  if (!Number.isFinite(sum)) throw new TetradError('invalid_argument', `Cannot calibrate: activations at ${name} are not finite, needed are numbers that f32 holds`);
 }
 
 /** Statistics of one site as its rows pass by. */

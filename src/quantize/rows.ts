@@ -27,7 +27,7 @@ async function readPicked(tensor: WeightTensor, indices: Int32Array, signal?: Ab
 export function checkFinite(name: string, values: Float32Array): void {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += Math.abs(values[i]!); // of f32 values: no overflow in f64
-  if (!Number.isFinite(sum)) throw new TetradError('invalid_file', `Cannot quantise ${JSON.stringify(name)}: it holds values that are not finite`);
+  if (!Number.isFinite(sum)) throw new TetradError('invalid_file', `Cannot quantise ${JSON.stringify(name)}: it holds values that are not finite, needed are finite weights`);
 }
 
 /** Reads rows of linears: their tensors stacked, in the order that another linear folds into them. Keeps the last small linear. */

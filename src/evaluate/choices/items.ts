@@ -68,11 +68,11 @@ export function encodeItem(tokenizer: Tokenizer, { context, choices, id }: Item)
   const gap = context.slice(stem.length);
   const prefix = tokenizer.encode(stem, { bos: addBos });
   const start = prefix.length > 0 ? prefix : [bos ?? eos[0]].filter((token) => token !== undefined);
-  if (start.length === 0) throw new TetradError('invalid_argument', `Cannot score item ${id}: its context is empty and the model has no token to begin with`);
+  if (start.length === 0) throw new TetradError('invalid_argument', `Cannot score item ${id}: its context is empty and the model has no token to begin with, needed is a context`);
   const ids = choices.map((choice, c) => {
     const between = gap === '' && choice.trimStart() === choice ? ' ' : gap;
     const follows = tokenizer.encode(stem + between + choice, { bos: addBos }).slice(prefix.length);
-    if (follows.length === 0) throw new TetradError('invalid_argument', `Cannot score item ${id}: choice ${c} adds no token to its context`);
+    if (follows.length === 0) throw new TetradError('invalid_argument', `Cannot score item ${id}: choice ${c} adds no token to its context, needed is one or more`);
     return follows;
   });
   return { context: start, choices: ids, id };

@@ -33,7 +33,7 @@ function ask(worker: Worker, job: RoundJob): Promise<Rounded> {
     };
     const onError = (cause: unknown): void => {
       settle();
-      reject(new TetradError('worker_failed', `Cannot round weights: a thread failed: ${String(cause)}`, { cause }));
+      reject(new TetradError('worker_failed', `Cannot round weights: a thread failed, ${String(cause)}`, { cause }));
     };
     const onExit = (code: number): void => onError(`exit code ${code}`);
     worker.on('message', onAnswer).on('exit', onExit).on('error', onError);
