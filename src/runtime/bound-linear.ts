@@ -1,5 +1,4 @@
 import type { Backend, Kernels, LinearMemory } from '../backends/backend.ts';
-import { TetradError } from '../core/errors.ts';
 import { hadamard } from '../core/hadamard.ts';
 import { f16ToF32 } from '../core/numeric.ts';
 import { PANEL, SEGMENT_BYTES } from '../formats/descriptor.ts';
@@ -8,6 +7,7 @@ import { inputShape, scalePlaces, writeFloatRow, writeSegments, type ScalePlace 
 import type { ArrayRef, Linear } from '../models/image.ts';
 import { inputStride, OWN_TOKENS, type InputBuffers, type MemoryLayout } from './layout.ts';
 import { centresOf, floatRows, hasOutliers, integerSegments, isPlain, keepsValues, lowRankOf, sparseOf, type IntegerSegment } from './linear-parts.ts';
+import { checkSparse, type SparsePlace } from './sparse-check.ts';
 import type { Team } from './team.ts';
 
 /** What a linear's input is made from. */
@@ -45,7 +45,7 @@ export class BoundLinear {
   /** Addresses of the descriptors of f32 segments. */
   readonly #floats: readonly number[];
   readonly #low: { readonly rank: number; readonly down: number; readonly up: number } | null;
-  readonly #sparse: { readonly starts: number; readonly entries: number; readonly count: number } | null;
+  readonly #sparse: SparsePlace | null;
   readonly #centres: { readonly count: number; readonly data: number } | null;
   readonly #outliers: boolean;
   /** The small factor of the input's rotation. */
@@ -238,25 +238,7 @@ export class BoundLinear {
   /** Brings weights as they were loaded to the layout that the kernels read. Throws `invalid_file` where single weights lie outside the matrix. */
   prepare(): void {
     this.#kernels.repackU6(this.#table, this.#count + this.#floats.length, 0, this.#panels);
-    if (this.#sparse) this.#checkSparse(this.#sparse);
-  }
-
-  #checkSparse({ starts, entries, count }: { readonly starts: number; readonly entries: number; readonly count: number }): void {
-    const { i32, u16 } = this.#backend.memory;
-    let last = 0;
-    for (let row = 0; row <= this.#rows; row++) {
-      const start = i32[(starts >>> 2) + row]!;
-      if (start < last || start > count || (row === 0 && start !== 0)) this.#damaged(`row ${row} starts at entry ${start}, needed are ${last} to ${count}`);
-      last = start;
-    }
-    for (let i = 0; i < last; i++) {
-      const channel = u16[(entries >>> 1) + 2 * i]!;
-      if (channel >= this.cols) this.#damaged(`entry ${i} is in channel ${channel} of ${this.cols}`);
-    }
-  }
-
-  #damaged(found: string): never {
-    throw new TetradError('invalid_file', `Cannot use the single weights of ${this.name}: ${found}`);
+    if (this.#sparse) checkSparse(this.#backend.memory, this.#sparse, this.name, this.#rows, this.cols);
   }
 
   /** Row `row` of the weights as f32, for embeddings. */

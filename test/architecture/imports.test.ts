@@ -54,6 +54,16 @@ describe('imports', () => {
     expect(findCycle(new Map([['a', ['b']], ['b', ['c']], ['c', ['b']]]))).toEqual(['b', 'c', 'b']);
   });
 
+  it('packed models load and run without what makes or measures them', () => {
+    const reached = new Set(['surfaces/loader.ts', 'container/read.ts']);
+    for (const path of reached) {
+      const file = files.find((one) => one.path === path)!;
+      for (const { from, typeOnly } of importsOf(file.text)) if (from.startsWith('.') && !typeOnly) reached.add(target(path, from));
+    }
+    expect(reached.size).toBeGreaterThan(50);
+    expect([...reached].filter((path) => /^(quantize|calibrate|evaluate|importers)\//.test(path))).toEqual([]);
+  });
+
   it('platform globals occur under surfaces only', () => {
     const globals = /(?<![.\w$])(?:process|Deno|Bun|navigator|fetch|require|setImmediate|Buffer|__dirname)\b(?!\s*\??:)/g;
     const wrong = files.filter(({ path }) => !path.startsWith('surfaces/')).flatMap((file) => matches(file, codeOnly(file.text), globals));

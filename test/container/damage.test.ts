@@ -89,7 +89,7 @@ describe('openContainer() on containers with branches, rotations and static acti
       new DataView(bytes.buffer).setUint32(at, value, true);
       return createDecoder(imageOf(manifest, bytes), openReference, { context: 8, kv: KV32 });
     };
-    await expect(damaged(entries.offset, 192)).rejects.toMatchObject({ code: 'invalid_file', message: 'Cannot use the single weights of layers.0.mlp.down: entry 0 is in channel 192 of 192' });
+    await expect(damaged(entries.offset, 192)).rejects.toMatchObject({ code: 'invalid_file', message: 'Cannot use the single weights of layers.0.mlp.down: entry 0 is in channel 192, needed is one below 192' });
     await expect(damaged(starts.offset, 1)).rejects.toMatchObject({ code: 'invalid_file', message: expect.stringContaining('row 0 starts at entry 1') });
     await expect(damaged(starts.offset + 4, 0xffff)).rejects.toMatchObject({ code: 'invalid_file', message: expect.stringContaining('row 1 starts at entry 65535') });
   });
