@@ -33,7 +33,7 @@ export const place4 = (depth: number, n: number, k: number): number => ((n >>> 3
 export const shift4 = (n: number): number => n & 4;
 
 /** Groups of channels of a head with a V scale of their own. */
-export const valueGroups = (headDim: number, valueGroup: number): number => Math.ceil(headDim / valueGroup);
+const valueGroups = (headDim: number, valueGroup: number): number => Math.ceil(headDim / valueGroup);
 
 /** Columns of a 4-bit page's keys. */
 export const keyDepth = (headDim: number): number => padded(headDim);

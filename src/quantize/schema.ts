@@ -3,7 +3,7 @@ import { actFormat, clip as clipRatio, floatFormat, kvFormat, weightFormat } fro
 import { SITES } from '../models/sites.ts';
 
 /*
- * What a recipe may say. Each block of a method is one schema here and one file under `steps/`; a method is a row of data (`recipes/`).
+ * What a recipe may say. Each block of a method is one schema here and one file under `steps/` or `rounding/`; a method is a row of data (`recipes/`).
  */
 
 /** The source's own grid: its bits, block and kind of zero, with f16 scales. */

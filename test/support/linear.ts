@@ -70,7 +70,7 @@ function fillPanels(memory: LinearMemory, at: number, s: LinearCase['segments'][
 }
 
 /** The least and the largest code of a format. */
-export const codeRange = ({ bits, zero }: ActFormat): readonly [number, number] => (bits === 8 ? [-127, 127] : [zero === 'min' ? -8 : -7, 7]);
+const codeRange = ({ bits, zero }: ActFormat): readonly [number, number] => (bits === 8 ? [-127, 127] : [zero === 'min' ? -8 : -7, 7]);
 
 /** Places a random linear with random activations from `base` on, the same for the same seed. */
 export function placeLinear(memory: LinearMemory, base: number, shape: LinearCase, seed: number, extremes: Extremes | null = null): PlacedLinear {

@@ -1,6 +1,7 @@
 import type { SiteSamples } from '../../calibrate/samples.ts';
 import type { ActFormat } from '../../formats/number-format.ts';
 import { roundInputs } from './round-inputs.ts';
+import { rowsInOrder } from './samples.ts';
 
 /** How many of `count` activation blocks of `cols` channels move to the other width: the nearest whole number; a short last block is always one of them. */
 export function movedBlocks(cols: number, block: number, share: number): number {
@@ -17,8 +18,7 @@ export function movedBlocks(cols: number, block: number, share: number): number 
 export function blockGains(
   order: Int32Array, length: number, samples: SiteSamples, squares: Float64Array, base: ActFormat & { readonly block: number }, other: Pick<ActFormat, 'bits' | 'clip'>,
 ): Float64Array {
-  const cols = order.length;
-  const rows = Float32Array.from({ length: samples.tokens * length }, (_, i) => samples.rows[Math.floor(i / length) * cols + order[i % length]!]!);
+  const rows = rowsInOrder(samples, order, 0, length);
   const errors = new Float64Array(length);
   for (const [act, sign] of [[base, 1], [{ ...base, ...other }, -1]] as const) {
     roundInputs(rows, length, act).forEach((value, i) => (errors[i % length]! += sign * (value - rows[i]!) * (value - rows[i]!)));

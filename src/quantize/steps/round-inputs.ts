@@ -2,7 +2,7 @@ import { roundHalfEven } from '../../core/numeric.ts';
 import { blockLength, type ActFormat } from '../../formats/number-format.ts';
 
 /** Codes of a format: asymmetric ones of 4 bits use all 16. */
-export function codeRange({ bits, zero }: Pick<ActFormat, 'bits' | 'zero'>): readonly [least: number, most: number] {
+function codeRange({ bits, zero }: Pick<ActFormat, 'bits' | 'zero'>): readonly [least: number, most: number] {
   const most = (1 << (bits - 1)) - 1;
   return [zero && bits === 4 ? -most - 1 : -most, most];
 }

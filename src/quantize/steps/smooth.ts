@@ -7,7 +7,7 @@ import { scaled, type Fold, type Folds } from '../folds.ts';
 import { maxOverHeads, repeatHeads } from '../heads.ts';
 import { chunkRows } from '../rows.ts';
 import type { Block, BlockSite } from '../schema.ts';
-import { divideSamples } from './scale-samples.ts';
+import { divideSamples } from './samples.ts';
 import { candidates, keyFactors, percentileFactors, powerFactors, type Peaks } from './smooth-rules.ts';
 import { leastError, ROWS, spread, type SiteRounding } from './smooth-search.ts';
 
