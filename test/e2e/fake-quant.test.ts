@@ -32,7 +32,7 @@ const CASES: readonly (readonly [name: string, ...settings: string[]])[] = [
   ['quik', 'split.0.share=0.3'],
   ['spqr', 'weight.bits=3', 'split.0.share=0.05'],
   ['llm-int8', 'act.outliers=1.5'],
-  ['w4a8', 'kv={"bits":8,"per":"static","rope":"before"}'],
+  ['w4a8', 'kv={"bits":8,"per":"static","rope":"after"}'],
 ];
 
 async function compare(image: Packed, as: Packed = image): Promise<{ off: number; tally: Tally }> {
