@@ -33,22 +33,12 @@ function segmentProblem({ name, rows }: LinearSpec, segment: Segment, arrays: Ex
   return null;
 }
 
-const centreCount = (segments: readonly Segment[]): number =>
-  segments.reduce((sum, { act, k }) => sum + (act?.zero === 'min' ? actBlocks(act, k[1] - k[0]) : 0), 0);
-
-function branchProblem(spec: LinearSpec, linear: Linear, branch: Branch, arrays: Expected[]): string | null {
-  const { name, rows, cols } = spec;
+function branchProblem({ name, rows, cols }: LinearSpec, branch: Branch, arrays: Expected[]): string | null {
   switch (branch.kind) {
     case 'lowRank': {
       const { rank, bits, down, up } = branch;
       arrays.push([`the first factor of ${name}`, down, (rank / PANEL) * floatPanelBytes(cols, bits)]);
       arrays.push([`the second factor of ${name}`, up, (padded(rows) / PANEL) * floatPanelBytes(rank, bits)]);
-      return null;
-    }
-    case 'centres': {
-      const needed = centreCount(linear.segments);
-      if (branch.blocks !== needed) return `has centres of ${branch.blocks} blocks, needed are ${needed}`;
-      arrays.push([`the centres of ${name}`, branch.data, padded(rows) * needed * 4]);
       return null;
     }
     case 'sparse':
@@ -80,9 +70,8 @@ function linearProblem(spec: LinearSpec, linear: Linear, arrays: Expected[]): st
   }
   if (end !== cols) return `covers ${end} of ${cols} channels`;
   if (new Set(branches.map(({ kind }) => kind)).size < branches.length) return 'has two branches of one kind';
-  if (centreCount(segments) > 0 && !branches.some(({ kind }) => kind === 'centres')) return 'has asymmetric activations and no centres';
   for (const branch of branches) {
-    const problem = branchProblem(spec, linear, branch, arrays);
+    const problem = branchProblem(spec, branch, arrays);
     if (problem) return problem;
   }
   return null;

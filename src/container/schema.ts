@@ -47,7 +47,6 @@ const segment = v.strictObject({
 const branch = v.variant('kind', [
   v.strictObject({ kind: v.literal('lowRank'), rank: v.pipe(count(4096), v.multipleOf(16)), bits: v.picklist([16, 32]), down: array, up: array }),
   v.strictObject({ kind: v.literal('sparse'), starts: array, entries: array }),
-  v.strictObject({ kind: v.literal('centres'), blocks: count(LIMITS.width), data: array }),
 ]);
 
 const linear = v.strictObject({

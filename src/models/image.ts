@@ -35,9 +35,7 @@ export type Branch =
   /** up [rows, rank] * (down [rank, cols] * x), in panels of `bits`. */
   | { readonly kind: 'lowRank'; readonly rank: number; readonly bits: FloatFormat['bits']; readonly down: ArrayRef; readonly up: ArrayRef }
   /** Single weights: `starts` u32 [rows + 1], then `entries` u32 [starts[rows]]: channel in the low half, f16 value in the high half; by row, channels ascending. */
-  | { readonly kind: 'sparse'; readonly starts: ArrayRef; readonly entries: ArrayRef }
-  /** Weights' sums over each asymmetric activation block, f32 panels [blocks][16]: what the block's centre is multiplied by. */
-  | { readonly kind: 'centres'; readonly blocks: number; readonly data: ArrayRef };
+  | { readonly kind: 'sparse'; readonly starts: ArrayRef; readonly entries: ArrayRef };
 
 /** `y[rows] = sum over segments + sum over branches`. */
 export interface Linear {

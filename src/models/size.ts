@@ -4,7 +4,6 @@ function branchArrays(branch: Branch): readonly ArrayRef[] {
   switch (branch.kind) {
     case 'lowRank': return [branch.down, branch.up];
     case 'sparse': return [branch.starts, branch.entries];
-    case 'centres': return [branch.data];
     default: return branch satisfies never;
   }
 }

@@ -74,7 +74,7 @@ function placeSegment(spec: LinearSpec, shape: SegmentShape, place: PlaceArray):
 /** Bits of the factors of low-rank branches. */
 export const LOW_RANK_BITS = 16;
 
-function placeBranches(recipe: Recipe, { rows, cols, site }: LinearSpec, segments: readonly Segment[], place: PlaceArray): Branch[] {
+function placeBranches(recipe: Recipe, { rows, cols, site }: LinearSpec, place: PlaceArray): Branch[] {
   const branches: Branch[] = [];
   const [low, sparse] = site === 'output' ? [null, null] : [stepOf(recipe, 'lowRank'), stepOf(recipe, 'sparse')];
   const panels = padded(rows) / PANEL;
@@ -89,8 +89,6 @@ function placeBranches(recipe: Recipe, { rows, cols, site }: LinearSpec, segment
     const entries = Array.from({ length: panels }, (_, i) => sparseCount(sparse.share, Math.min(PANEL, rows - i * PANEL), cols)).reduce((a, b) => a + b, 0);
     branches.push({ kind: 'sparse', starts: place((rows + 1) * 4), entries: place(entries * 4) });
   }
-  const blocks = segments.reduce((sum, { act, k }) => sum + (act?.zero === 'min' ? actBlocks(act, k[1] - k[0]) : 0), 0);
-  if (blocks > 0) branches.push({ kind: 'centres', blocks, data: place(padded(rows) * blocks * 4) });
   return branches;
 }
 
@@ -128,7 +126,7 @@ export function planImage(store: WeightStore, recipe: Recipe, moved: ReadonlyMap
     const rotate = isRotated(recipe, spec) ? { rotate: true as const } : {};
     const weight = weightFormatOf(store, recipe, spec);
     const segments = segmentsOf(recipe, spec, weight, moved.get(spec.name) ?? 0).map((shape) => placeSegment(spec, shape, place));
-    const branches = placeBranches(recipe, spec, segments, place);
+    const branches = placeBranches(recipe, spec, place);
     const linear: Linear = { rows: spec.rows, cols: spec.cols, ...rotate, ...permute, segments, ...(branches.length > 0 && { branches }) };
     linears[spec.name] = linear;
     group.linears.push({ spec, linear, norm, kv });

@@ -4,11 +4,14 @@ import { f16ToF32 } from '../core/numeric.ts';
 import { PANEL, SEGMENT_BYTES } from '../formats/descriptor.ts';
 import { padded } from '../formats/layout.ts';
 import { inputShape, scalePlaces, writeFloatRow, writeSegments, type ScalePlace } from '../kernels/segment.ts';
-import type { ArrayRef, Linear } from '../models/image.ts';
+import { actBlocks, type ArrayRef, type Linear } from '../models/image.ts';
 import { inputStride, OWN_TOKENS, type InputBuffers, type MemoryLayout } from './layout.ts';
-import { centresOf, floatRows, hasOutliers, integerSegments, isPlain, keepsValues, lowRankOf, sparseOf, type IntegerSegment } from './linear-parts.ts';
+import { floatRows, hasOutliers, integerSegments, isPlain, keepsValues, lowRankOf, sparseOf, type IntegerSegment } from './linear-parts.ts';
 import { checkSparse, type SparsePlace } from './sparse-check.ts';
 import type { Team } from './team.ts';
+
+/** Activation blocks whose weights are summed at once: rows as wide as an input, in room for PAGE rows of gate and up. */
+const BLOCKS_AT_ONCE = 8;
 
 /** What a linear's input is made from. */
 type Source = 'norm' | 'gateUp' | 'rows';
@@ -59,7 +62,7 @@ export class BoundLinear {
   constructor(backend: Backend, layout: MemoryLayout, team: Team, name: string, linear: Linear) {
     const integers = integerSegments(linear);
     const floats = floatRows(linear);
-    const { codes, blocks } = inputShape(integers);
+    const { codes, blocks, centres } = inputShape(integers);
     const at = (ref: ArrayRef | undefined): number => (ref ? layout.image + ref.offset : 0);
     this.#kernels = backend.kernels;
     this.#backend = backend;
@@ -86,8 +89,7 @@ export class BoundLinear {
     this.#low = low && { rank: low.rank, down: descriptors.at(-2)!, up: descriptors.at(-1)! };
     const sparse = sparseOf(linear);
     this.#sparse = sparse && { starts: at(sparse.starts), entries: at(sparse.entries), count: sparse.entries.bytes / 4 };
-    const centres = centresOf(linear);
-    this.#centres = centres && { count: centres.blocks, data: at(centres.data) };
+    this.#centres = centres > 0 ? { count: centres, data: layout.centres.get(name)! } : null;
     this.#outliers = hasOutliers(linear);
     this.#rotation = linear.rotate ? { order: hadamard(linear.cols)!.order, matrix: layout.rotations.get(linear.cols)! } : null;
     this.#rotatedStride = padded(linear.cols);
@@ -238,7 +240,34 @@ export class BoundLinear {
   /** Brings weights as they were loaded to the layout that the kernels read. Throws `invalid_file` where single weights lie outside the matrix. */
   prepare(): void {
     this.#kernels.repackU6(this.#table, this.#count + this.#floats.length, 0, this.#panels);
+    if (this.#centres) this.#sumBlocks(this.#centres.data, this.#centres.count);
     if (this.#sparse) checkSparse(this.#backend.memory, this.#sparse, this.name, this.#rows, this.cols);
+  }
+
+  /** Sums weights over asymmetric activation blocks: products with rows of ones, BLOCKS_AT_ONCE of them in memory that a block's gate and up will use. */
+  #sumBlocks(data: number, count: number): void {
+    const { f32 } = this.#backend.memory;
+    const x = this.#layout.gateUp;
+    const stride = this.#rotatedStride;
+    let base = 0;
+    this.#integers.forEach(({ act, k: [from, to] }, i) => {
+      if (act.zero !== 'min') return;
+      const blocks = actBlocks(act, to - from);
+      const span = act.block === 'row' ? to - from : act.block;
+      for (let first = 0; first < blocks; first += BLOCKS_AT_ONCE) {
+        const many = Math.min(BLOCKS_AT_ONCE, blocks - first);
+        f32.fill(0, x >>> 2, (x >>> 2) + many * stride);
+        for (let b = 0; b < many; b++) {
+          const at = (x >>> 2) + b * stride + from;
+          f32.fill(1, at + (first + b) * span, at + Math.min(to - from, (first + b + 1) * span));
+        }
+        for (let panel = 0; panel < this.#panels; panel++) {
+          const out = data + (panel * count + base + first - panel) * PANEL * 4; // the kernel adds its own way to the panel
+          this.#kernels.gemmFloat(this.#table + i * SEGMENT_BYTES, x, stride, out, PANEL, many, panel, panel + 1, 0, this.#layout.gemmScratch);
+        }
+      }
+      base += blocks;
+    });
   }
 
   /** Row `row` of the weights as f32, for embeddings. */

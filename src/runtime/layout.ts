@@ -52,6 +52,8 @@ export interface MemoryLayout {
   readonly image: number;
   /** Descriptors of each linear: of its integer segments, then of all weights that f32 values are multiplied by (`linear-parts.ts`). */
   readonly tables: Readonly<Record<string, number>>;
+  /** Of each linear with asymmetric activations: its weights' sums over each of their blocks, f32 panels [blocks][16], made when the weights are there. */
+  readonly centres: ReadonlyMap<string, number>;
   /** Small factors of Hadamard matrices, f32, by the width of the whole; of the inverse of that of hidden states. */
   readonly rotations: ReadonlyMap<number, number>;
   readonly unrotation: number;
@@ -127,6 +129,11 @@ export function layoutMemory(manifest: Plan, options: LayoutOptions, rank = 0): 
   if (isCodes(options.kv) && options.kv.rotate) widths.add(headDim);
   const rotations = new Map([...widths].map((width) => [width, matrix(width)]));
   const unrotation = manifest.rotated ? matrix(hidden) : 0;
+  const asymmetric = linears.flatMap(([name, linear]): [string, number][] => {
+    const { centres } = inputShape(integerSegments(linear));
+    return centres > 0 ? [[name, arena.take(padded(linear.rows) * centres * 4)]] : [];
+  });
+  const centres = new Map(asymmetric);
   const rope = arena.take(options.context * headDim * 4);
   const tablesEnd = arena.end;
 
@@ -169,7 +176,7 @@ export function layoutMemory(manifest: Plan, options: LayoutOptions, rank = 0): 
   const moments = options.moments ? placeMoments(arena, manifest, options.moments, { context, outStride, threads, rank }) : null;
 
   return {
-    image, tables, rotations, unrotation, rope, kv, kvBytes, batch, x, qkv, attention, gateUp, logits, input, attentionPartials, ...ranks[rank]!, moments,
+    image, tables, centres, rotations, unrotation, rope, kv, kvBytes, batch, x, qkv, attention, gateUp, logits, input, attentionPartials, ...ranks[rank]!, moments,
     total: arena.end,
     parts: { weights: weightsEnd, tables: tablesEnd - weightsEnd, kv: kvEnd - tablesEnd, activations: arena.end - kvEnd },
   };

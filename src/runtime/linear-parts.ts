@@ -23,7 +23,6 @@ const branchOf = <K extends Branch['kind']>({ branches = [] }: Linear, kind: K):
 
 export const lowRankOf = (linear: Linear) => branchOf(linear, 'lowRank');
 export const sparseOf = (linear: Linear) => branchOf(linear, 'sparse');
-export const centresOf = (linear: Linear) => branchOf(linear, 'centres');
 export const hasOutliers = (linear: Linear): boolean => linear.segments.some(({ act }) => act?.outliers !== undefined);
 
 /** Whether a linear multiplies f32 values. */

@@ -69,8 +69,6 @@ describe('openContainer() on containers with branches, rotations and static acti
   it.each<[string, (linear: Json, json: Json) => void, RegExp]>([
     ['an unknown branch', ({ branches }) => { branches[0].kind = 'other'; }, /branches\.0\.kind is "other"/],
     ['two branches of a kind', ({ branches }) => { branches.push(branches[0]); }, /has two branches of one kind/],
-    ['missing centres', (linear) => { linear.branches.pop(); }, /has asymmetric activations and no centres/],
-    ['centres of other blocks', ({ branches }) => { branches[2].blocks = 1; }, /has centres of 1 blocks, needed are 5/],
     ['a rank that the factors do not have', ({ branches }) => { branches[0].rank = 32; }, /the first factor of layers\.0\.mlp\.down has \d+ bytes, needed are/],
     ['a rank that is no panel', ({ branches }) => { branches[0].rank = 20; }, /branches\.0\.rank is 20/],
     ['half of a single weight', ({ branches }) => { branches[1].entries.bytes -= 2; }, /has \d+ bytes of single weights in 192 channels/],
