@@ -1,7 +1,7 @@
 // The embedded model in a browser, by the library's core alone, in a worker or on a page. Posts its figures to /result.
 // Query: threads, and prompt, gen, depth (speed), or cold (time to the first token after the page is ready), or digest (of the logits after so many tokens).
 import { backendOpener, overSharedMemory } from '../../dist/backends/open.js';
-import { sha256 } from '../../dist/container/digest.js';
+import { sha256 } from '../../dist/core/digest.js';
 import { openContainer } from '../../dist/container/read.js';
 import { webThreads } from '../../dist/surfaces/adapters/web-threads.js';
 import { decoderOf, modelOf, threadsOf } from '../../dist/surfaces/loader.js';
