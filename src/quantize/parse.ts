@@ -27,7 +27,7 @@ function formatProblem(recipe: Recipe, place: Place): string | null {
   if (typeof rounding === 'object' && !block) return `${paths.rounding}.kind is "${rounding.kind}" at the output layer, needed is "nearest"`;
   if (clip.by === 'output' && !block) return `${paths.clip}.by is "output" at the output layer, needed is another rule`;
   if (typeof rounding === 'object' && rounding.order === 'energy' && rounding.groups === 'updated') {
-    return `${paths.rounding}.groups is "updated" where ${paths.rounding}.order is "energy", needed is "static"`;
+    return `${paths.rounding}.groups is "updated" where ${paths.rounding}.order is "energy", needed is "static" or the order "blocks"`;
   }
   if (typeof rounding === 'object' && rounding.correction > 0) {
     const at = `${paths.rounding}.correction is ${rounding.correction}`;

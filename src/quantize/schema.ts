@@ -86,7 +86,7 @@ const lowRank = v.strictObject({ kind: v.literal('lowRank'), rank: v.pipe(count(
 
 /**
  * Rounding column by column, each error made up for by the columns that follow (Frantar et al., GPTQ, 2022). `damping`: of the mean of the Hessian's
- * diagonal. `order`: columns as they lie, or by descending activation energy. `groups`: grids fitted to the weights as they were, or as they are when
+ * diagonal. `order`: columns as they lie, by descending activation energy, or whole blocks by descending energy and so inside them. `groups`: grids fitted to the weights as they were, or as they are when
  * their block begins. `inputs`: of layers after unquantised or quantised ones. `attention`: the Hessian of values is that of the inputs after the
  * attention average. `sweeps`: rounds of coordinate descent and of refitted grids afterwards. `skip`: tokens at the start of each sequence that moments leave
  * out: what attention rests on is hundreds of times larger than all else. `correction`: the share of what quantised inputs differ by that the weights make
@@ -95,7 +95,7 @@ const lowRank = v.strictObject({ kind: v.literal('lowRank'), rank: v.pipe(count(
 const compensated = v.strictObject({
   kind: v.literal('gptq'),
   damping: v.pipe(v.number(), v.gtValue(0), v.maxValue(10)),
-  order: v.picklist(['given', 'energy']),
+  order: v.picklist(['given', 'energy', 'blocks']),
   groups: v.picklist(['static', 'updated']),
   inputs: v.picklist(['exact', 'quantised']),
   attention: v.boolean(),

@@ -96,7 +96,7 @@ describe('hessianNeeds()', () => {
     expect(hessianNeeds(rules())).toEqual({ inputs: 'exact', attention: false, skip: 0, correction: false });
     expect(hessianNeeds(rules(COMPENSATED, { ...COMPENSATED, attention: true, skip: 1 }))).toEqual({ inputs: 'exact', attention: true, skip: 1, correction: false });
     expect(hessianNeeds(rules({ ...COMPENSATED, inputs: 'quantised', correction: 0.1 }, { ...COMPENSATED, skip: 3 }))).toEqual({ inputs: 'quantised', attention: false, skip: 3, correction: true });
-    expect(hessianNeeds(recipe('house'))).toEqual({ inputs: 'quantised', attention: true, skip: 1, correction: true });
+    expect(hessianNeeds(recipe('house'))).toEqual({ inputs: 'quantised', attention: true, skip: 1, correction: false });
   });
 });
 

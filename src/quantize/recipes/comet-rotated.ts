@@ -11,7 +11,7 @@ export const cometRotated: Recipe = {
     { kind: 'reorder', by: 'energy' },
   ],
   split: [{ kind: 'blocks', share: 0.25, over: 'model', by: 'loss', act: { bits: 8, clip: 1 } }],
-  rounding: { kind: 'gptq', damping: 0.03, order: 'given', groups: 'updated', inputs: 'quantised', attention: true, sweeps: 0, skip: 1, correction: 0.25, noise: true },
+  rounding: { kind: 'gptq', damping: 0.03, order: 'blocks', groups: 'updated', inputs: 'quantised', attention: true, sweeps: 0, skip: 1, correction: 0, noise: true },
   clip: { by: 'ends' },
   weight: { bits: 4, block: 32, scale: 'u8', zero: 'min' },
   act: { bits: 4, block: 32, clip: 0.95, zero: 'min' },

@@ -12,7 +12,7 @@ export const house: Recipe = {
   paper: null,
   transforms: [{ kind: 'rotate', residual: false, heads: false, online: ['mlp.down'] }],
   split: [],
-  rounding: { kind: 'gptq', damping: 0.03, order: 'given', groups: 'updated', inputs: 'quantised', attention: true, sweeps: 1, skip: 1, correction: 0.25 },
+  rounding: { kind: 'gptq', damping: 0.03, order: 'given', groups: 'updated', inputs: 'quantised', attention: true, sweeps: 1, skip: 1, correction: 0 },
   clip: { by: 'ends' },
   weight: { bits: 4, block: 32, scale: 'u8', zero: 'min' },
   act: { bits: 8, block: 64, clip: 1 },

@@ -35,16 +35,30 @@ export function errorWeights(hessian: Hessian | null, cols: number): Float64Arra
 /** How often damping grows tenfold before a matrix is refused. */
 const RAISES = 4;
 
-/** Channels in the order of rounding. `energy` sorts those of neighbouring segments with the same width by descending H_jj; wider ones stay last. */
-function sweepOrder(diagonal: Float64Array, segments: readonly RoundSegment[], order: 'given' | 'energy'): Int32Array {
+type Order = Exclude<Rounding, string>['order'];
+
+/** The channels of a segment in parts: of a block of its grid each, or of one channel. */
+function partsOf({ from, to, weight }: RoundSegment, order: Order): number[][] {
+  const size = order !== 'blocks' ? 1 : isGrid(weight) && weight.block !== 'row' ? weight.block : to - from;
+  const channels = Array.from({ length: to - from }, (_, k) => from + k);
+  return Array.from({ length: Math.ceil(channels.length / size) }, (_, part) => channels.slice(part * size, (part + 1) * size));
+}
+
+/**
+ * Channels in the order of rounding. `energy` sorts those of neighbouring segments with the same width by descending H_jj, `blocks` their blocks by
+ * descending mean of H_jj and each block's channels; wider ones stay last.
+ */
+function sweepOrder(diagonal: Float64Array, segments: readonly RoundSegment[], order: Order): Int32Array {
   const sorted = [...segments.filter(({ weight }) => isGrid(weight)), ...segments.filter(({ weight }) => !isGrid(weight))];
-  const runs: number[][] = [];
-  sorted.forEach(({ from, to, weight }, i) => {
-    if (i === 0 || sorted[i - 1]!.weight.bits !== weight.bits) runs.push([]);
-    for (let k = from; k < to; k++) runs.at(-1)!.push(k);
+  const runs: number[][][] = [];
+  sorted.forEach((segment, i) => {
+    if (i === 0 || sorted[i - 1]!.weight.bits !== segment.weight.bits) runs.push([]);
+    runs.at(-1)!.push(...partsOf(segment, order));
   });
-  if (order === 'energy') runs.forEach((run) => run.sort((a, b) => diagonal[b]! - diagonal[a]! || a - b));
-  return Int32Array.from(runs.flat());
+  if (order === 'given') return Int32Array.from(runs.flat(2));
+  const energy = (part: readonly number[]): number => part.reduce((sum, k) => sum + diagonal[k]!, 0) / part.length;
+  const descending = (part: number[]): number[] => part.sort((a, b) => diagonal[b]! - diagonal[a]! || a - b);
+  return Int32Array.from(runs.flatMap((run) => run.sort((a, b) => energy(b) - energy(a) || a[0]! - b[0]!).flatMap(descending)));
 }
 
 /**

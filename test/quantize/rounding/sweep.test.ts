@@ -98,6 +98,21 @@ describe('roundRows() column by column', () => {
     found.values.forEach((x, at) => { if (at % cols >= 64) expect(x).toBe(f16ToF32(f32ToF16(wanted[at]!))); });
   });
 
+  it('takes blocks by descending energy and so their channels, with grids as their block begins', () => {
+    const cols = 104;
+    const values = weights(2, cols, 13);
+    const hessian = secondMoment(cols, 14);
+    const format: WeightFormat = { bits: 4, block: 32, scale: 'f16', zero: 'mid' };
+    const job = roundJob(values, cols, format, { rounding: { ...COMPENSATED, order: 'blocks', groups: 'updated' }, clip: { by: 'range', ratio: 1 }, hessian });
+    const found = stored(job);
+    const energy = (k: number): number => hessian[k * cols + k]!;
+    const blocks = [0, 32, 64, 96].map((from) => Array.from({ length: Math.min(32, cols - from) }, (_, k) => from + k));
+    const mean = (block: number[]): number => block.reduce((sum, k) => sum + energy(k), 0) / block.length;
+    const order = blocks.sort((a, b) => mean(b) - mean(a)).flatMap((block) => block.sort((a, b) => energy(b) - energy(a)));
+    expect(order).not.toEqual(order.toSorted((a, b) => energy(b) - energy(a)));
+    expect([...found.values]).toEqual([...naiveSweep(values, hessian, cols, 0.01, order, found.round)]);
+  });
+
   it('fits grids to the weights as they are when a block begins', () => {
     const cols = 96;
     const values = weights(2, cols, 9);
