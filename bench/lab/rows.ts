@@ -47,19 +47,22 @@ const LLAMA = (gguf: 'Q4_0' | 'Q4_K_M' | 'IQ4_NL', cache: 'f16' | 'q4_0'): LabRo
 const F32_CACHE = ['kv=32'];
 const SIX_BITS = { bits: 6, block: 32, scale: 'u8', zero: 'min' };
 
+const SIX_OUTPUT = { match: { site: 'output' }, weight: SIX_BITS, rounding: 'nearest' };
+const SITES = (...sites: readonly object[]): string => `sites=${JSON.stringify(sites)}`;
+
 /** `house` with 6 bits at attn.qkv and mlp.down, and at mlp.gate_up of some layers: where 4 bits lose most for each weight. */
-const SIX_AT = (...layers: readonly (readonly [number, number])[]): readonly string[] => [`sites=${JSON.stringify([
+const SIX_AT = (...layers: readonly (readonly [number, number])[]): string => SITES(
   { match: { site: 'attn.qkv' }, weight: SIX_BITS }, { match: { site: 'mlp.down' }, weight: SIX_BITS },
-  ...layers.map((range) => ({ match: { site: 'mlp.gate_up', layers: range }, weight: SIX_BITS })),
-  { match: { site: 'output' }, weight: SIX_BITS, rounding: 'nearest' },
-])}`];
+  ...layers.map((range) => ({ match: { site: 'mlp.gate_up', layers: range }, weight: SIX_BITS })), SIX_OUTPUT,
+);
 const PER_ROW = 'weight={"bits":4,"block":"row","scale":"bf16","zero":"min"}';
 
 /** Every row of the comparison. */
 export const ROWS: readonly LabRow[] = [
   row('ours', 'house', 'house', { beside: true }),
-  row('ours', 'house-5.5', 'house', { set: SIX_AT([0, 0], [-4, -1]), beside: true, note: '6 bits at attn.qkv and mlp.down, and at mlp.gate_up of the first and the last four layers' }),
-  row('ours', 'house-6', 'house', { set: SIX_AT([0, 6], [-12, -1]), note: '6 bits at attn.qkv and mlp.down, and at mlp.gate_up of the first 7 and the last 12 layers' }),
+  row('ours', 'house-4.3', 'house', { set: ['weight.block=64', SITES(SIX_OUTPUT)], beside: true, note: 'blocks of 64, 4 bits in all layers' }),
+  row('ours', 'house-5.5', 'house', { set: [SIX_AT([0, 0], [-4, -1])], beside: true, note: '6 bits at attn.qkv and mlp.down, and at mlp.gate_up of the first and the last four layers' }),
+  row('ours', 'house-6', 'house', { set: [SIX_AT([0, 6], [-12, -1])], note: '6 bits at attn.qkv and mlp.down, and at mlp.gate_up of the first 7 and the last 12 layers' }),
   row('ours', 'house-6bit', 'house', { set: ['weight.bits=6'], note: '6 bits everywhere' }),
   row('ours', 'house-drift', 'house', { set: ['rounding.correction=0.25'], note: "a quarter of the drift of the layers' inputs made up for" }),
   row('ours', 'house-kv32', 'house', { set: F32_CACHE, beside: true, note: 'f32 cache, for the comparison with f16 caches' }),
