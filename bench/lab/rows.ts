@@ -86,6 +86,9 @@ export const ROWS: readonly LabRow[] = [
   row('from papers', 'qoq-channel', 'qoq-channel'),
   row('from papers', 'spqr', 'spqr'),
   row('from papers', 'spqr-3bit', 'spqr', { set: ['weight.bits=3'] }),
+  row('from papers', 'spqr-3bit-house', 'spqr', {
+    set: ['weight.bits=3', 'rounding.attention=true', 'rounding.skip=1', 'rounding.damping=0.03', 'rounding.sweeps=1', 'clip={"by":"ends"}'], note: '3 bits, rounded as `house` does',
+  }),
   row('from papers', 'svdquant', 'svdquant'),
   row('from papers', 'quarot', 'quarot'),
   row('from papers', 'marlin', 'marlin', { beside: true }),
