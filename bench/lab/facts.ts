@@ -44,11 +44,13 @@ function splitText(step: Recipe['split'][number]): string {
   }
 }
 
+const ORDERS = { given: '', energy: 'by energy', blocks: 'blocks by energy' };
+
 function roundingText(rounding: Recipe['rounding']): string {
   if (typeof rounding === 'string') return rounding;
   const { damping, order, groups, inputs, attention, sweeps, skip, correction } = rounding;
   return joined(
-    `compensated, damping ${damping}`, order !== 'given' && (order === 'energy' ? 'by energy' : 'blocks by energy'), `${groups} grids`, `${inputs} inputs`, attention && 'attention average',
+    `compensated, damping ${damping}`, ORDERS[order], `${groups} grids`, `${inputs} inputs`, attention && 'attention average',
     skip > 0 && `without the first ${skip === 1 ? 'token' : `${skip} tokens`}`, correction > 0 && `${percent(correction)} of drift made up for`, sweeps > 0 && `${sweeps} sweep${sweeps === 1 ? '' : 's'}`,
   );
 }

@@ -1,3 +1,4 @@
+import { SIX, SIX_OUTPUT } from '../../src/quantize/recipes/house.ts';
 import type { ModelName } from './models.ts';
 
 /** A recipe with fields replaced, the embedded model as it ships, or llama.cpp with a type of GGUF and of its cache. */
@@ -45,17 +46,15 @@ const LLAMA = (gguf: 'Q4_0' | 'Q4_K_M' | 'IQ4_NL', cache: 'f16' | 'q4_0'): LabRo
   ({ label: `${gguf}${cache === 'f16' ? '' : '-kv4'}`, group: 'llama.cpp', models: ['soft'], subject: { gguf, cache }, beside: true });
 
 const F32_CACHE = ['kv=32'];
-const SIX_BITS = { bits: 6, block: 32, scale: 'u8', zero: 'min' };
+const PER_ROW = 'weight={"bits":4,"block":"row","scale":"bf16","zero":"min"}';
 
-const SIX_OUTPUT = { match: { site: 'output' }, weight: SIX_BITS, rounding: 'nearest' };
 const SITES = (...sites: readonly object[]): string => `sites=${JSON.stringify(sites)}`;
 
 /** `house` with 6 bits at attn.qkv and mlp.down, and at mlp.gate_up of some layers: where 4 bits lose most for each weight. */
 const SIX_AT = (...layers: readonly (readonly [number, number])[]): string => SITES(
-  { match: { site: 'attn.qkv' }, weight: SIX_BITS }, { match: { site: 'mlp.down' }, weight: SIX_BITS },
-  ...layers.map((range) => ({ match: { site: 'mlp.gate_up', layers: range }, weight: SIX_BITS })), SIX_OUTPUT,
+  { match: { site: 'attn.qkv' }, weight: SIX }, { match: { site: 'mlp.down' }, weight: SIX },
+  ...layers.map((range) => ({ match: { site: 'mlp.gate_up', layers: range }, weight: SIX })), SIX_OUTPUT,
 );
-const PER_ROW = 'weight={"bits":4,"block":"row","scale":"bf16","zero":"min"}';
 
 /** Every row of the comparison. */
 export const ROWS: readonly LabRow[] = [

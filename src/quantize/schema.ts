@@ -86,11 +86,12 @@ const lowRank = v.strictObject({ kind: v.literal('lowRank'), rank: v.pipe(count(
 
 /**
  * Rounding column by column, each error made up for by the columns that follow (Frantar et al., GPTQ, 2022). `damping`: of the mean of the Hessian's
- * diagonal. `order`: columns as they lie, by descending activation energy, or whole blocks by descending energy and so inside them. `groups`: grids fitted to the weights as they were, or as they are when
- * their block begins. `inputs`: of layers after unquantised or quantised ones. `attention`: the Hessian of values is that of the inputs after the
- * attention average. `sweeps`: rounds of coordinate descent and of refitted grids afterwards. `skip`: tokens at the start of each sequence that moments leave
- * out: what attention rests on is hundreds of times larger than all else. `correction`: the share of what quantised inputs differ by that the weights make
- * up for before they are rounded (`rounding/correct.ts`). `noise`: the rounding of the inputs themselves counts, as errors that depend on nothing else.
+ * diagonal. `order`: columns as they lie, by descending activation energy, or whole blocks by descending energy and so inside them. `groups`: grids fitted to
+ * the weights as they were, or as they are when their block begins. `inputs`: of layers after unquantised or quantised ones. `attention`: the Hessian of
+ * values is that of the inputs after the attention average. `sweeps`: rounds of coordinate descent and of refitted grids afterwards. `skip`: tokens at the
+ * start of each sequence that moments leave out: what attention rests on is hundreds of times larger than all else. `correction`: the share of what quantised
+ * inputs differ by that the weights make up for before they are rounded (`rounding/correct.ts`). `noise`: the rounding of the inputs themselves counts, as
+ * errors that depend on nothing else.
  */
 const compensated = v.strictObject({
   kind: v.literal('gptq'),

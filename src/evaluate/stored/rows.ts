@@ -107,7 +107,7 @@ export class RowDecoder {
   /** The row at byte `at`; valid until the next call. */
   decode(buffer: ArrayBuffer, at: number): BaseRow {
     const { head, codes, ids } = viewsOf(this.#shape, buffer, at);
-    const [scale, min, target, rest] = head as unknown as [number, number, number, number];
+    const [scale, min, target, rest] = [head[0]!, head[1]!, head[2]!, head[3]!];
     const logs = this.#logs;
     for (let i = 0; i < logs.length; i++) logs[i] = min + scale * codes[i]!;
     const known = { nll: -target, probability: exp(target) };

@@ -1,6 +1,7 @@
 import type { Recipe } from '../recipe.ts';
 
-const SIX = { bits: 6, block: 32, scale: 'u8', zero: 'min' } as const;
+export const SIX = { bits: 6, block: 32, scale: 'u8', zero: 'min' } as const;
+export const SIX_OUTPUT = { match: { site: 'output' }, weight: SIX, rounding: 'nearest' } as const;
 
 /**
  * Ours: the best quality found at the size and speed of `w4a8`. The search is docs/decisions/0012-house-search.md; the first and the last layer lose most by
@@ -22,6 +23,6 @@ export const house: Recipe = {
     { match: { site: 'mlp.down', layers: [0, 0] }, weight: SIX },
     { match: { site: 'mlp.gate_up', layers: [-1, -1] }, weight: SIX },
     { match: { site: 'mlp.down', layers: [-1, -1] }, weight: SIX },
-    { match: { site: 'output' }, weight: SIX, rounding: 'nearest' },
+    SIX_OUTPUT,
   ],
 };

@@ -56,9 +56,11 @@ function sweepOrder(diagonal: Float64Array, segments: readonly RoundSegment[], o
     runs.at(-1)!.push(...partsOf(segment, order));
   });
   if (order === 'given') return Int32Array.from(runs.flat(2));
-  const energy = (part: readonly number[]): number => part.reduce((sum, k) => sum + diagonal[k]!, 0) / part.length;
-  const descending = (part: number[]): number[] => part.sort((a, b) => diagonal[b]! - diagonal[a]! || a - b);
-  return Int32Array.from(runs.flatMap((run) => run.sort((a, b) => energy(b) - energy(a) || a[0]! - b[0]!).flatMap(descending)));
+  const byEnergy = (run: readonly number[][]): number[] => run
+    .map((part) => ({ part: part.toSorted((a, b) => diagonal[b]! - diagonal[a]!), mean: part.reduce((sum, k) => sum + diagonal[k]!, 0) / part.length }))
+    .sort((a, b) => b.mean - a.mean)
+    .flatMap(({ part }) => part);
+  return Int32Array.from(runs.flatMap(byEnergy)); // equal ones as they lie: sorting is stable
 }
 
 /**
