@@ -13,7 +13,7 @@ export type { PackedOptions as LoadOptions } from '../packed.ts';
 const now = (): number => performance.now();
 
 /** The modules come compiled, and an isolate has one thread. */
-const platformOf = (options: PackedOptions): Platform & { readonly now: () => number } =>
+export const platformOf = (options: PackedOptions): Platform & { readonly now: () => number } =>
   ({ open: backendOpener({ modules: { simd128, relaxed }, path: options.path, now }), threads: threadsOf(options, null), host: null, now });
 
 /** Loads a container: its shards are read straight into linear memory. */
