@@ -31,8 +31,10 @@ export async function serveWorker({ binary, entry, disks = {} }) {
   const folder = mkdtempSync(join(tmpdir(), 'tetrad-workerd-'));
   let child;
   let exited;
+  const kill = () => child?.kill();
   const stop = async () => {
-    child?.kill();
+    kill();
+    process.off('exit', kill);
     await exited;
     rmSync(folder, { recursive: true, force: true });
   };
@@ -42,6 +44,7 @@ export async function serveWorker({ binary, entry, disks = {} }) {
     files.sort((a, b) => Number(b === 'worker.js') - Number(a === 'worker.js')); // the first module is the one that answers
     writeFileSync(join(folder, 'config.capnp'), configOf(files, disks));
     child = spawn(binary, ['serve', 'config.capnp', '--control-fd=3'], { cwd: folder, stdio: ['ignore', 'inherit', 'pipe', 'pipe'] });
+    process.once('exit', kill); // whatever ends this process ends workerd
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (chunk) => (said += chunk));
     exited = new Promise((resolve) => child.once('close', resolve).once('error', (error) => resolve(error.message)));
