@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Folders of the project that pages may read. */
-const SERVED = ['bench/browser/', 'scripts/digests/', 'dist/', 'node_modules/', 'models/', 'test/fixtures/', 'test/runtimes/', 'build/'];
+const SERVED = ['bench/browser/', 'scripts/digests/', 'dist/', 'node_modules/', 'models/', 'test/fixtures/', 'build/'];
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.json': 'application/json', '.wasm': 'application/wasm',
 };

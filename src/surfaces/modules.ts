@@ -4,6 +4,7 @@ import { TetradError } from '../core/errors.ts';
 type Compile = (name: string, shared: boolean) => Promise<WebAssembly.Module>;
 
 async function compileBoth(compile: Compile, shared: boolean): Promise<WasmModules> {
+  if (typeof WebAssembly === 'undefined') throw new TetradError('no_kernel', 'Cannot compile the kernels: there is no WebAssembly here, needed is WebAssembly with SIMD');
   const refused = (cause: unknown): never => {
     if (!(cause instanceof WebAssembly.CompileError)) throw cause;
     throw new TetradError('no_kernel', `Cannot compile the kernels: the engine says "${cause.message}", needed is WebAssembly with SIMD`, { cause });

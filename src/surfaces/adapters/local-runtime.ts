@@ -15,18 +15,12 @@ export type LoadOptions = RecipeOptions & PackedOptions;
 
 type Source = string | URL | ModelImage;
 
-/** What a runtime with files and threads gives. */
+/** What a runtime with files and threads gives; `adapters/node.ts` says more. */
 export interface LocalRuntime {
-  /** Opens kernels: the fastest path that passes the self-test, unless one is named. */
-  opener(path?: PackedOptions['path']): Promise<OpenBackend>;
-  /** Kernels and threads for a model. The scalar kernels run on one. */
-  platformOf(options: PackedOptions): Promise<Platform>;
-  /**
-   * Loads a model: a container directory, a `.gguf` file, a directory of safetensors (packed by `recipe` on the way), or an image. Default: the embedded one.
-   */
-  load(source?: Source, options?: LoadOptions): Promise<Model<Estimate>>;
-  /** Bytes that `load` with the same arguments will need; reads headers only, but calibrates where the recipe does. */
-  estimate(source?: Source, options?: LoadOptions): Promise<Estimate>;
+  readonly opener: (path?: PackedOptions['path']) => Promise<OpenBackend>;
+  readonly platformOf: (options: PackedOptions) => Promise<Platform>;
+  readonly load: (source?: Source, options?: LoadOptions) => Promise<Model<Estimate>>;
+  readonly estimate: (source?: Source, options?: LoadOptions) => Promise<Estimate>;
 }
 
 const now = (): number => performance.now();
