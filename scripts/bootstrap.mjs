@@ -11,7 +11,7 @@ const commands = {
   build: { build: [buildWasm, buildScript] },
   start: { build: [buildWasm, buildScript], run: ['scripts/start.mjs'] },
   tetrad: { build: [buildWasm, buildScript], run: ['dist/surfaces/cli/main.js'] },
-  test: { build: [buildWasm], run: ['node_modules/vitest/vitest.mjs', 'run'] },
+  test: { build: [buildWasm, buildScript], run: ['node_modules/vitest/vitest.mjs', 'run'] },
   ok: { build: [buildWasm, buildScript], run: ['scripts/ok.mjs'] },
   bench: { build: [buildWasm, buildScript], run: ['scripts/bench.mjs'] },
   goldens: { build: [buildWasm], run: ['bench/goldens.ts'] },

@@ -1,59 +1,82 @@
-// SHA-256 of the logits of a fixed 64-token prompt on the embedded model, for every Node version and kernel path: all lines must show one digest.
-// Usage: npm run digests [-- --json] [--nodes 20,22,24]    Other Node versions come from the npm package `node`, into .cache/.
-import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+// Digests of logits from every runtime, kernel path and number of threads there is: all must be equal (scripts/digests/program.js says of what).
+// Usage: npm run digests [-- --json] [--only node20,deno,...]    What cannot be had is named with its reason. JSON has, beside what is printed, the
+// tiny model's digest on the same path (`tiny`) and on the scalar kernels (`reference`).
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
+import { openPage } from '../bench/browser/open-page.ts';
 import { root } from './build.mjs';
+import { findBrowser, runtime } from './runtimes.mjs';
+import { serveWorker } from './workerd.mjs';
 
-const PATHS = ['simd128', 'relaxed-i16', 'relaxed-i32'];
-const PROMPT_TOKENS = 64;
+const run = promisify(execFile);
+const at = (path) => join(root, path);
 
-/** Runs in the Node version under test: one JSON line per path that this Node has. */
-async function measure() {
-  const { EMBEDDED, opener } = await import(join(root, 'dist/surfaces/adapters/node.js'));
-  const { openLocal } = await import(join(root, 'dist/surfaces/adapters/local-models.js'));
-  const { decoderOf } = await import(join(root, 'dist/surfaces/loader.js'));
-  const tokens = Array.from({ length: PROMPT_TOKENS }, (_, i) => (i * 7919 + 13) % 49152);
-  for (const path of PATHS) {
-    try {
-      const open = await opener(path);
-      const decoder = await decoderOf(await openLocal(EMBEDDED, { open }), { open, context: 128 });
-      const logits = decoder.forward(tokens);
-      const digest = createHash('sha256').update(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength)).digest('hex');
-      console.log(JSON.stringify({ runtime: 'node', version: process.versions.node, path, threads: 1, digest }));
-    } catch (error) {
-      if (error.code !== 'no_kernel') throw error;
-    }
+async function local({ binary, version }, adapter, args = []) {
+  const { stdout } = await run(binary, [...args, at('scripts/digests/local.js'), adapter], { cwd: root, maxBuffer: 1 << 24 });
+  return JSON.parse(stdout).map((row) => ({ runtime: adapter, version, ...row }));
+}
+
+async function workerd({ binary, version }) {
+  const disks = { embedded: at('models/smollm2-135m-instruct'), tiny: at('test/fixtures/container-v1') };
+  const worker = await serveWorker({ binary, entry: 'scripts/digests/worker.js', disks });
+  try {
+    const rows = await (await fetch(worker.origin, { method: 'POST', body: '{}' })).json();
+    if (rows.error) throw new Error(rows.error);
+    return rows.map((row) => ({ runtime: 'workerd', version, ...row }));
+  } finally {
+    await worker.stop();
   }
 }
 
-/** The binary of a Node major version, installed if need be. */
-function nodeBinary(major) {
-  const dir = join(root, '.cache', `node-${major}`);
-  const binary = join(dir, 'node_modules', 'node', 'bin', 'node');
-  if (!existsSync(binary)) {
-    mkdirSync(dir, { recursive: true });
-    writeFileSync(join(dir, 'package.json'), JSON.stringify({ private: true, allowScripts: { node: true } }));
-    spawnSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', `node@${major}`], { cwd: dir, stdio: 'ignore' });
+/** On a page and in a worker, with shared memory and without. */
+async function browser(name) {
+  const rows = [];
+  for (const [where, isolated] of [['page', true], ['worker', true], ['worker', false]]) {
+    const { posted } = await openPage(name, `scripts/digests/page.html?where=${where}`, { isolated });
+    const version = /(?:Chrome|Firefox)\/([\d.]+)/.exec(posted.agent)?.[1];
+    rows.push(...posted.rows.map((row) => ({ runtime: name, version, where: isolated ? where : `${where}, not isolated`, ...row })));
   }
-  if (!existsSync(binary)) throw new Error(`Cannot run Node ${major}: the npm package node@${major} brought no binary`);
-  return binary;
+  return rows;
 }
 
-function main() {
-  const { values } = parseArgs({ options: { json: { type: 'boolean' }, nodes: { type: 'string', default: '20,22,24' } } });
-  const rows = values.nodes.split(',').flatMap((major) => {
-    const { status, stdout, stderr } = spawnSync(nodeBinary(major), [fileURLToPath(import.meta.url), '--measure'], { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`Node ${major} failed: ${stderr}`);
-    return stdout.trim().split('\n').map((line) => JSON.parse(line));
-  });
-  const print = values.json ? JSON.stringify(rows, null, 2) : rows.map((r) => `${r.runtime} ${r.version}\t${r.path}\t${r.digest}`).join('\n');
-  console.log(print);
-  if (new Set(rows.map((row) => row.digest)).size !== 1) throw new Error('The digests differ');
-}
+const had = (name) => () => {
+  if (findBrowser(name) === null) throw new Error(`Cannot find ${name}: it is not on the PATH, ${name.toUpperCase()} can name it`);
+  return name;
+};
 
-if (process.argv[2] === '--measure') await measure();
-else main();
+/** How each is got, and measured. */
+const measures = {
+  ...Object.fromEntries(['node20', 'node22', 'node24', 'node26'].map((name) => [name, [() => runtime(name), (got) => local(got, 'node')]])),
+  deno: [() => runtime('deno'), (got) => local(got, 'deno', ['run', '--allow-all'])],
+  bun: [() => runtime('bun'), (got) => local(got, 'bun')],
+  workerd: [() => runtime('workerd'), workerd],
+  chromium: [had('chromium'), browser],
+  firefox: [had('firefox'), browser],
+};
+
+const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string', default: Object.keys(measures).join() } } });
+const rows = [];
+for (const name of values.only.split(',')) {
+  if (!(name in measures)) {
+    process.stderr.write(`Error: Cannot measure "${name}": needed is one of ${Object.keys(measures).join(', ')}\n`);
+    process.exit(2);
+  }
+  const [get, measure] = measures[name];
+  let got;
+  try {
+    got = await get();
+  } catch (error) {
+    process.stderr.write(`${name} is left out: ${error.message}\n`);
+    continue;
+  }
+  rows.push(...(await measure(got)));
+}
+const line = ({ runtime: name, version, where, path, threads, digest }) => [where ? `${name}, ${where}` : name, version, path, threads, digest].join('\t');
+console.log(values.json ? JSON.stringify(rows, null, 2) : rows.map(line).join('\n'));
+const differ = (...keys) => new Set(rows.flatMap((row) => keys.map((key) => row[key]))).size > 1;
+const wrong = rows.length === 0 ? 'no runtime was measured' : differ('digest') || differ('tiny', 'reference') ? 'the digests differ' : null;
+if (wrong !== null) {
+  process.stderr.write(`Error: ${wrong}\n`);
+  process.exitCode = 1;
+}

@@ -1,19 +1,24 @@
-// Run once by vitest: tests never see modules older than assembly/.
+// Run once by vitest: tests never see modules older than assembly/, nor other runtimes a script older than src/.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildWasm, root } from './build.mjs';
+import { buildScript, buildWasm, root } from './build.mjs';
 
 let failed = false;
 
-/** A build that fails takes the old modules away, so that tests that need them fail while all others still run. */
-export function setup() {
+/** A build that fails takes the old one away, so that tests that need it fail while all others still run. */
+function attempt(build, result) {
   try {
-    buildWasm();
+    build();
   } catch (error) {
     failed = true;
-    rmSync(join(root, 'dist', 'wasm'), { recursive: true, force: true });
+    rmSync(join(root, result), { recursive: true, force: true });
     process.stderr.write(`Error: ${error.message}\n`);
   }
+}
+
+export function setup() {
+  attempt(buildWasm, join('dist', 'wasm'));
+  attempt(buildScript, join('dist', 'surfaces'));
 }
 
 export function teardown() {

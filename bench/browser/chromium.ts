@@ -1,22 +1,5 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { servePages } from './server.ts';
-
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
-const FLAGS = [
-  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-  '--disable-sync', '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
-];
-const LONGEST_MS = 10 * 60_000;
-
-/** `CHROMIUM`, or the first one on the PATH; null if there is none. */
-export function findChromium(): string | null {
-  if (process.env['CHROMIUM']) return process.env['CHROMIUM'];
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  return NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find((path) => existsSync(path)) ?? null;
-}
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { openPage } from './open-page.ts';
 
 export interface PageFigures {
   readonly agent: string;
@@ -29,8 +12,6 @@ export interface PageFigures {
   readonly first_token_ms?: number;
   /** Those that ran. */
   readonly threads?: number;
-  /** SHA-256 of logits. */
-  readonly digest?: string;
 }
 
 /** `VmHWM` of the largest renderer whose command line names the profile's browser, by parent process. */
@@ -56,28 +37,7 @@ function rendererPeak(browser: number): number {
 
 /** Runs bench/browser/page.html in a fresh headless browser with a fresh profile. */
 export async function inChromium(query: Readonly<Record<string, number | string>>): Promise<PageFigures> {
-  const browser = findChromium();
-  if (browser === null) throw new Error('Cannot find Chromium: it is not on the PATH, CHROMIUM can name it');
-  const server = await servePages();
-  const profile = mkdtempSync(join(tmpdir(), 'tetrad-bench-'));
   const search = Object.entries(query).map(([name, value]) => `${name}=${value}`).join('&');
-  const child = spawn(browser, [...FLAGS, `--user-data-dir=${profile}`, `${server.origin}/bench/browser/page.html?${search}`], { stdio: 'ignore' });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const kill = (): boolean => child.kill();
-  process.once('exit', kill); // whatever ends this process ends the browser
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    const ended = exited.then(() => Promise.reject(new Error('Chromium ended before the page was done')));
-    const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new Error('The page took more than 10 minutes')), LONGEST_MS)));
-    const { error, ...figures } = JSON.parse(await Promise.race([server.result, ended, late])) as PageFigures & { error?: string };
-    if (error !== undefined) throw new Error(`The page failed: ${error}`);
-    return { ...figures, peak_rss_bytes: rendererPeak(child.pid!) };
-  } finally {
-    clearTimeout(timer);
-    kill();
-    process.off('exit', kill);
-    await exited;
-    server.close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
-  }
+  const { posted, seen } = await openPage('chromium', `bench/browser/page.html?${search}`, {}, rendererPeak);
+  return { ...(posted as PageFigures), peak_rss_bytes: seen };
 }

@@ -6,15 +6,23 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Folders of the project that pages may read. */
-const SERVED = ['bench/browser/', 'dist/', 'node_modules/', 'models/'];
+const SERVED = ['bench/browser/', 'scripts/digests/', 'dist/', 'node_modules/', 'models/', 'test/fixtures/', 'build/'];
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.json': 'application/json', '.wasm': 'application/wasm',
 };
+type Headers = Readonly<Record<string, string>>;
+
 /** Make the page cross-origin isolated: shared memory and fine clocks. */
-const HEADERS = {
+const ISOLATED: Headers = {
   'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp', 'Cross-Origin-Resource-Policy': 'same-origin',
-  'Cache-Control': 'no-store',
 };
+
+export interface ServeOptions {
+  /** Default true. */
+  readonly isolated?: boolean | undefined;
+  /** A Content-Security-Policy. */
+  readonly policy?: string | undefined;
+}
 
 export interface PageServer {
   readonly origin: string;
@@ -36,34 +44,35 @@ const linked = (script: string): string => script.replaceAll(
   (_, before: string, name: string) => `${before}/${relative(root, fileURLToPath(import.meta.resolve(name))).replaceAll(sep, '/')}`,
 );
 
-function send(request: IncomingMessage, response: ServerResponse): void {
+function send(request: IncomingMessage, response: ServerResponse, headers: Headers): void {
   const file = fileOf(request.url ?? '/');
   if (!file) {
-    response.writeHead(404, HEADERS).end();
+    response.writeHead(404, headers).end();
     return;
   }
   const type = TYPES[extname(file.path)] ?? 'application/octet-stream';
   if (type === 'text/javascript' && request.method === 'GET') {
-    response.writeHead(200, { ...HEADERS, 'Content-Type': type }).end(linked(readFileSync(file.path, 'utf8')));
+    response.writeHead(200, { ...headers, 'Content-Type': type }).end(linked(readFileSync(file.path, 'utf8')));
     return;
   }
   const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
   const [start, end] = range ? [Number(range[1]), Math.min(Number(range[2]), file.size - 1)] : [0, file.size - 1];
   const part = range ? { 'Content-Range': `bytes ${start}-${end}/${file.size}` } : {};
-  response.writeHead(range ? 206 : 200, { ...HEADERS, ...part, 'Content-Type': type, 'Content-Length': end - start + 1 });
+  response.writeHead(range ? 206 : 200, { ...headers, ...part, 'Content-Type': type, 'Content-Length': end - start + 1 });
   if (request.method === 'HEAD' || file.size === 0) response.end();
   else createReadStream(file.path, { start, end, highWaterMark: 1 << 20 }).pipe(response);
 }
 
 /** Serves the built library, its packages and the models on a free port of the loopback interface. */
-export async function servePages(): Promise<PageServer> {
+export async function servePages({ isolated = true, policy }: ServeOptions = {}): Promise<PageServer> {
+  const headers = { ...(isolated && ISOLATED), ...(policy !== undefined && { 'Content-Security-Policy': policy }), 'Cache-Control': 'no-store' };
   let resolve: (body: string) => void;
   const result = new Promise<string>((settle) => (resolve = settle));
   const server: Server = createServer((request, response) => {
-    if (request.method !== 'POST') return send(request, response);
+    if (request.method !== 'POST') return send(request, response, headers);
     let body = '';
     request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk)).on('end', () => {
-      response.writeHead(204, HEADERS).end();
+      response.writeHead(204, headers).end();
       resolve(body);
     });
   });

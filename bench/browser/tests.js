@@ -1,10 +1,8 @@
 // The embedded model in a browser, by the library's core alone, in a worker or on a page. Posts its figures to /result.
-// Query: threads, and prompt, gen, depth (speed), or cold (time to the first token after the page is ready), or digest (of the logits after so many tokens).
-import { backendOpener, overSharedMemory } from '../../dist/backends/open.js';
-import { sha256 } from '../../dist/core/digest.js';
+// Query: threads, and prompt, gen, depth (speed), or cold (time to the first token after the page is ready).
 import { openContainer } from '../../dist/container/read.js';
-import { webThreads } from '../../dist/surfaces/adapters/web-threads.js';
-import { decoderOf, modelOf, threadsOf } from '../../dist/surfaces/loader.js';
+import { platformOf } from '../../dist/surfaces/adapters/browser.js';
+import { decoderOf, modelOf } from '../../dist/surfaces/loader.js';
 import { runBench } from '../../dist/surfaces/cli/bench-run.js';
 
 const query = new URLSearchParams(location.search);
@@ -41,18 +39,7 @@ function urlDirectory(base) {
   };
 }
 
-async function compile(name, shared) {
-  const response = fetch(`/dist/wasm/${name}.wasm`);
-  return shared ? WebAssembly.compile(overSharedMemory(new Uint8Array(await (await response).arrayBuffer()))) : WebAssembly.compileStreaming(response);
-}
-
-async function request(context) {
-  const host = webThreads();
-  const threads = threadsOf({ threads: number('threads') || 1 }, host);
-  const shared = threads > 1;
-  const [simd128, relaxed] = await Promise.all([compile('simd128', shared), compile('relaxed', shared).catch(() => null)]);
-  return { open: backendOpener({ modules: { simd128, relaxed, shared }, now }), context, now, threads, host };
-}
+const request = async (context) => ({ ...(await platformOf({ threads: number('threads') || 1 })), context });
 
 const image = () => openContainer(urlDirectory('/models/smollm2-135m-instruct'));
 
@@ -76,15 +63,6 @@ async function speed() {
   return { rates, threads: decoder.threads, memory_bytes: decoder.backend.memory.buffer.byteLength };
 }
 
-async function digest() {
-  const decoder = await decoderOf(await image(), await request(128));
-  const logits = decoder.forward(tokens(number('digest')));
-  const { threads } = decoder;
-  const sum = await sha256(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength));
-  await decoder.dispose();
-  return { threads, digest: sum };
-}
-
-const test = number('cold') ? cold : number('digest') ? digest : speed;
+const test = number('cold') ? cold : speed;
 const figures = await test().catch((error) => ({ error: String(error?.stack ?? error) }));
 await fetch('/result', { method: 'POST', body: JSON.stringify({ agent: navigator.userAgent, ...figures }) });

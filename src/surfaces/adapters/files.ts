@@ -4,8 +4,8 @@ import type { ByteDirectory, ByteSource } from '../../core/bytes.ts';
 import { TetradError } from '../../core/errors.ts';
 
 /** A file system error as the library's own: `not_found` or `io_error`. */
-function fileError(path: string, cause: unknown): TetradError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+export function fileError(path: string, cause: unknown): TetradError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause); // Deno's refusals have no code
   if (code === 'ENOENT' || code === 'ENOTDIR') return new TetradError('not_found', `Cannot open ${path}: there is no such file`, { cause });
   return new TetradError('io_error', `Cannot read ${path}: the system says ${code}`, { cause });
 }

@@ -9,7 +9,7 @@ import type { WeightStore } from '../../models/weights.ts';
 import type { Platform } from '../loader.ts';
 import { resolveRecipe, type RecipeOptions, type Workshop } from '../quantize/options.ts';
 import { quantizeStore } from '../quantize/store.ts';
-import { fileDirectory, fileSource } from './files.ts';
+import { fileDirectory, fileError, fileSource } from './files.ts';
 import { physicalCores } from './node-threads.ts';
 import { roundPool } from './round-pool.ts';
 
@@ -23,6 +23,8 @@ const NEEDED = 'a container directory, a .gguf file or a directory of .safetenso
 /** What lies at a path, and the path that its reader wants. Rejects with `not_found` or `invalid_file`. */
 export async function identify(path: string): Promise<{ readonly kind: LocalKind; readonly path: string }> {
   const info = await stat(path).catch((cause: unknown) => {
+    const error = fileError(path, cause);
+    if (error.code !== 'not_found') throw error;
     throw new TetradError('not_found', `Cannot open the model ${path}: there is no such file or directory, needed is ${NEEDED}`, { cause });
   });
   if (!info.isDirectory()) {
