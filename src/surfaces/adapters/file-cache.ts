@@ -27,7 +27,13 @@ const writing = async <T>(path: string, step: Promise<T>): Promise<T> => step.ca
   throw writeError(path, cause);
 });
 
-const quietly = (step: Promise<unknown>): Promise<void> => step.then(() => {}, () => {});
+async function quietly(step: Promise<unknown>): Promise<void> {
+  try {
+    await step;
+  } catch {
+    // what cannot be tidied up now is found the next time
+  }
+}
 
 async function fileDigest(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
@@ -40,13 +46,13 @@ async function fileDigest(path: string, signal?: AbortSignal): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Writes a small file so that it is there whole or not at all. */
-async function writeAtomically(folder: string, name: string, text: string): Promise<void> {
+/** Writes a small file under a name of its own; returns that, to be renamed. */
+async function writeBeside(folder: string, name: string, text: string): Promise<string> {
   const fresh = join(folder, ownName(`${name}.new`));
   try {
     const handle = await open(fresh, 'wx');
     await handle.writeFile(text).then(() => handle.sync()).finally(() => handle.close());
-    await rename(fresh, join(folder, name));
+    return fresh;
   } catch (cause) {
     await quietly(rm(fresh, { force: true }));
     throw writeError(join(folder, name), cause);
@@ -80,9 +86,11 @@ class FilePart implements PartialFile {
 
   async commit(sha256: string): Promise<void> {
     await writing(this.#path, this.#handle.sync());
+    const facts = await writeBeside(this.#folder, `${this.#name}.json`, JSON.stringify({ ...this.#facts, sha256 } satisfies Facts)); // from here on no space is needed
     await writing(this.#path, this.#handle.close());
     await writing(this.#path, rename(this.#path, join(this.#folder, `${this.#name}.data`)));
-    await writeAtomically(this.#folder, `${this.#name}.json`, JSON.stringify({ ...this.#facts, sha256 } satisfies Facts));
+    await writing(this.#path, rename(facts, join(this.#folder, `${this.#name}.json`)));
+    for (const { file } of await freeParts(this.#folder, this.#name)) await quietly(rm(join(this.#folder, file), { force: true }));
   }
 
   async keep(): Promise<void> {
@@ -149,7 +157,8 @@ export function fileCache(folder: string): CacheStore {
       },
       async put(name, text) {
         await made(notes);
-        await writeAtomically(notes, `${nameOf(name)}.json`, text);
+        const fresh = await writeBeside(notes, `${nameOf(name)}.json`, text);
+        await writing(notes, rename(fresh, join(notes, `${nameOf(name)}.json`)));
       },
       remove: (name) => writing(notes, rm(join(notes, `${nameOf(name)}.json`), { force: true })),
     },

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import type { OpenBackend } from '../../backends/backend.ts';
 import { backendOpener, overSharedMemory, type BackendOptions, type WasmModules } from '../../backends/open.ts';
 import type { Model } from '../../generate/model.ts';
@@ -8,8 +7,9 @@ import type { ModelImage } from '../../models/image.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
 import { estimateOf, modelOf, threadsOf, type Platform, type MemoryOptions } from '../loader.ts';
 import type { RecipeOptions } from '../quantize/options.ts';
-import { EMBEDDED, openLocal } from './local-models.ts';
+import { EMBEDDED } from './local-models.ts';
 import { threadHost } from './node-threads.ts';
+import { openSource, type SourceOptions } from './sources.ts';
 
 export { EMBEDDED } from './local-models.ts';
 
@@ -47,13 +47,14 @@ export async function platformOf(options: MemoryOptions & { readonly path?: Path
   return { open: backendOpener({ modules: await kernelModules(threads > 1), path: options.path, now }), threads, host };
 }
 
-export type LoadOptions = RecipeOptions & MemoryOptions & { readonly path?: Path };
+export type LoadOptions = RecipeOptions & MemoryOptions & SourceOptions & { readonly path?: Path };
 
 const imageOf = async (source: string | URL | ModelImage, platform: Platform, options: LoadOptions): Promise<ModelImage> =>
-  typeof source === 'string' || source instanceof URL ? openLocal(source instanceof URL ? fileURLToPath(source) : source, { ...options, ...platform }) : source;
+  typeof source === 'string' || source instanceof URL ? openSource(source, { ...options, ...platform }) : source;
 
 /**
- * Loads a model: a container directory, a `.gguf` file, a directory of safetensors (packed by `recipe` on the way), or an image. Default: the embedded one.
+ * Loads a model: a container directory, a `.gguf` file, a directory of safetensors (packed by `recipe` on the way), one of these by its `https:` address or on the
+ * hub as `hf:OWNER/REPO[@REVISION][:FILE]`, or an image. Default: the embedded one.
  */
 export async function load(source: string | URL | ModelImage = EMBEDDED, options: LoadOptions = {}): Promise<Model<Estimate>> {
   const platform = await platformOf(options);

@@ -60,11 +60,14 @@ class Pull {
     const before = this.#pending.size;
     for (const key of keys) if (key !== null) this.#pending.add(key);
     if (this.#pending.size === before) return this.#noted;
-    return (this.#noted = this.#noted.then(async () => {
-      const { name, kind } = this.model;
-      const now = await findCached(this.store, name); // another program may have finished it meanwhile
-      await noteModel(this.store, { name, kind, files: now?.files ?? [], pending: [...this.#pending], time: now?.time ?? Date.now() });
-    }));
+    return (this.#noted = this.#write(this.#noted));
+  }
+
+  async #write(before: Promise<void>): Promise<void> {
+    await before;
+    const { name, kind } = this.model;
+    const now = await findCached(this.store, name); // another program may have finished it meanwhile
+    await noteModel(this.store, { name, kind, files: now?.files ?? [], pending: [...this.#pending], time: now?.time ?? Date.now() });
   }
 
   /** A file in the cache: as it is there with the right bytes, or downloaded. */

@@ -81,7 +81,7 @@ function named(files: readonly HubFile[], file: string): Choice | null {
   const exact = files.find(({ path }) => path === file);
   if (exact && isGguf(exact)) return { kind: 'gguf', folder: '', files: [exact] };
   const folder = `${file.replace(/(?:^|\/)(?:model\.json|config\.json)$|\/$/, '')}/`.replace(/^\/$/, '');
-  const within = exact && !/\.json$/.test(file) ? null : (container(files, folder) ?? safetensors(files, folder));
+  const within = exact && !file.endsWith('.json') ? null : (container(files, folder) ?? safetensors(files, folder));
   if (within) return within;
   const parts = files.filter((one) => isGguf(one) && one.path.toLowerCase().includes(file.toLowerCase()));
   return parts.length === 1 ? { kind: 'gguf', folder: '', files: parts } : null;

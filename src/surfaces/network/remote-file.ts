@@ -12,12 +12,15 @@ export interface RemoteFile {
   readonly strong: boolean;
   /** Whether the server gives ranges. */
   readonly ranges: boolean;
-  /** All of the file, where the server does not say how long it is. */
+  /** All of the file, where the server has given it at once. */
   readonly whole: Uint8Array | null;
 }
 
 /** Most bytes of a file whose length is not stated: it is held in memory. */
 const MOST_UNSIZED = 64 * 1024 * 1024;
+
+/** A file of at most so many bytes that comes although only its first byte was asked for is taken as it comes. */
+const SMALL = 1024 * 1024;
 
 /** fetch() inflates what a server has compressed, and ranges of compressed bytes are of no use. */
 const PLAIN = { 'accept-encoding': 'identity' };
@@ -71,8 +74,9 @@ export function askFor(net: Network, url: string, signal?: AbortSignal): Promise
     if (status === 206 && range?.start === 0 && range.total !== null && !isEncoded(headers)) return { ...facts, size: range.total, ranges: true };
     if (status === 206) throw failure('network_error', url, `the server answers a request for its first byte with the range ${headers.get('content-range')}`);
     const size = lengthOf(headers);
-    if (size !== null) return { ...facts, size, ranges: false };
+    if (size !== null && size > SMALL) return { ...facts, size, ranges: false };
     const whole = await readWhole(url, reply);
+    if (size !== null && whole.length !== size) throw temporary(url, `the connection ended at byte ${whole.length} of ${size}`);
     return { ...facts, size: whole.length, ranges: false, whole };
   }));
 }
