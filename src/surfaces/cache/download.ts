@@ -24,7 +24,12 @@ export interface DownloadOptions {
   readonly onBytes?: ((key: string, loaded: number, size: number) => void) | undefined;
 }
 
-async function attempt(net: Network, store: CacheStore, file: ModelFile, { signal, onBytes }: DownloadOptions): Promise<Facts> {
+export interface Downloaded extends Facts {
+  /** It has just come, and not been there before. */
+  readonly fresh: boolean;
+}
+
+async function attempt(net: Network, store: CacheStore, file: ModelFile, { signal, onBytes }: DownloadOptions): Promise<Downloaded> {
   const remote = await askFor(net, file.url, signal);
   const { size, version } = remote;
   if (file.size !== null && size !== file.size) {
@@ -32,10 +37,10 @@ async function attempt(net: Network, store: CacheStore, file: ModelFile, { signa
   }
   const versioned = isVersioned(file, remote);
   const key = digestKey(file) ?? keyOf(file.url, versioned ? version! : crypto.randomUUID());
-  const there = async (): Promise<Facts | null> => {
+  const there = async (): Promise<Downloaded | null> => {
     const entry = await store.get(key);
     if (entry) onBytes?.(key, size, size);
-    return entry && entry.facts;
+    return entry && { ...entry.facts, fresh: false };
   };
   const known = await there();
   if (known) return known;
@@ -56,7 +61,7 @@ async function attempt(net: Network, store: CacheStore, file: ModelFile, { signa
     }
     await partial.commit(sha256);
     open = false;
-    return { key, size, sha256 };
+    return { key, size, sha256, fresh: true };
   } catch (error) {
     const full = TetradError.is(error) && error.code === 'storage_full';
     if (open) await (versioned && !full && !isStale(error) ? partial.keep() : partial.discard());
@@ -68,7 +73,7 @@ async function attempt(net: Network, store: CacheStore, file: ModelFile, { signa
  * Brings a file into the cache, unless it is there. Rejects with `digest_mismatch`, `source_changed`, `storage_full`, or as `askFor` does; what has come by
  * then is kept and gone on with the next time, but not where the storage is full or the server does not tell versions apart.
  */
-export async function download(net: Network, store: CacheStore, file: ModelFile, options: DownloadOptions = {}): Promise<Facts> {
+export async function download(net: Network, store: CacheStore, file: ModelFile, options: DownloadOptions = {}): Promise<Downloaded> {
   for (let round = 1; ; round++) {
     try {
       return await attempt(net, store, file, options);

@@ -80,7 +80,7 @@ class Pull {
       return { path: file.path, ...entry.facts };
     }
     let noted: Promise<void> | undefined;
-    const facts = await download(net, store, file, {
+    const { fresh, ...facts } = await download(net, store, file, {
       signal,
       onBytes: (key, loaded, size) => {
         noted ??= this.note([key]).catch(() => {}); // a store that cannot be written says so to the download as well
@@ -88,7 +88,7 @@ class Pull {
       },
     });
     await noted;
-    this.fresh.add(facts.key);
+    if (fresh) this.fresh.add(facts.key);
     return { path: file.path, ...facts };
   }
 

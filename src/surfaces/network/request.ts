@@ -68,6 +68,7 @@ export async function exchange<T>(
 
   /** Waits for the network, but not for longer than a stall is borne. */
   const waited = async <R>(promise: Promise<R>): Promise<R> => {
+    promise.catch(() => {}); // nobody else may be left to hear of it
     if (own.signal.aborted) throw own.signal.reason;
     const timer = setTimeout(stalled, net.stallMs);
     let onAbort: () => void;
