@@ -70,7 +70,8 @@ export function askFor(net: Network, url: string, signal?: AbortSignal): Promise
     const { status, headers } = reply.response;
     const facts = { url, version: versionOf(headers), strong: isStrong(headers), whole: null };
     const range = contentRange(headers);
-    if (status === 416) return { ...facts, size: 0, ranges: true };
+    if (status === 416 && headers.get('content-range') === 'bytes */0') return { ...facts, size: 0, ranges: true };
+    if (status === 416) throw failure('network_error', url, 'the server says that it has no first byte, and not that it is empty');
     if (status === 206 && range?.start === 0 && range.total !== null && !isEncoded(headers)) return { ...facts, size: range.total, ranges: true };
     if (status === 206) throw failure('network_error', url, `the server answers a request for its first byte with the range ${headers.get('content-range')}`);
     const size = lengthOf(headers);
