@@ -13,7 +13,7 @@ import { HubServer } from '../support/hub-server.ts';
 import { noise, quickNetwork } from '../support/network.ts';
 
 const SIZE = 90_000;
-const RUNS = 40;
+const RUNS = 25;
 /** What may end a pull. */
 const KNOWN = ['network_error', 'unauthorized', 'not_found', 'source_changed', 'digest_mismatch', 'storage_full'];
 
@@ -33,6 +33,7 @@ const harmless = fc.oneof(
   at.map((after) => ({ fault: faults.stall(after), name: `stall ${after}` })),
   fc.constantFrom(401, 403, 404, 408, 416, 418, 429, 500, 503).map((status) => ({ fault: faults.status(status), name: `status ${status}` })),
   fc.integer({ min: -5, max: 5 }).map((by) => ({ fault: faults.shifted(by), name: `shifted ${by}` })),
+  fc.integer({ min: -5000, max: 5000 }).map((by) => ({ fault: faults.elsewhere(by), name: `elsewhere ${by}` })),
   fc.integer({ min: -5, max: 5 }).map((by) => ({ fault: faults.otherTotal(by), name: `total ${by}` })),
   fc.integer({ min: 1, max: 5 }).map((count) => ({ fault: faults.surplus(count), name: `surplus ${count}` })),
   fc.integer({ min: 1, max: SIZE }).map((bytes) => ({ fault: faults.shorter(bytes), name: `shorter ${bytes}` })),

@@ -50,6 +50,14 @@ export const faults = {
   otherTotal: (by: number): Fault => (reply, file, range) => {
     if (range) reply.headers['content-range'] = `bytes ${range[0]}-${range[1]}/${file!.bytes.length + by}`;
   },
+  /** A range that is not the one that was asked for, and says so. */
+  elsewhere: (by: number): Fault => (reply, file, range) => {
+    if (!range) return;
+    const start = Math.min(Math.max(0, range[0] + by), file!.bytes.length - 1);
+    reply.body = file!.bytes.subarray(start, start + reply.body.length);
+    reply.headers['content-length'] = String(reply.body.length);
+    reply.headers['content-range'] = `bytes ${start}-${start + reply.body.length - 1}/${file!.bytes.length}`;
+  },
   /** More bytes than the range that is stated. */
   surplus: (count: number): Fault => (reply) => {
     reply.body = new Uint8Array([...reply.body, ...new Uint8Array(count)]);
