@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { TetradError } from '../../src/core/errors.ts';
 import { fileCache } from '../../src/surfaces/adapters/file-cache.ts';
 import type { CacheStore } from '../../src/surfaces/cache/cache.ts';

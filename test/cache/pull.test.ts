@@ -269,7 +269,7 @@ describe('removeModel()', () => {
     await pullModel(net, store, remote('hf:o/c'));
     await pullModel(net, store, remote(`hf:o/c@${COMMIT}`));
     server.plan(faults.cut(100_000), { path: /gguf/ });
-    await expect(pullModel(quickNetwork({ tries: 1 }), store, remote(`${server.origin}/a.gguf`))).rejects.toThrow();
+    await expect(pullModel(quickNetwork({ tries: 1 }), store, remote(`${server.origin}/a.gguf`))).rejects.toMatchObject({ code: 'network_error' });
     expect((await listModels(store)).map(({ name, files }) => [name, files.length]).sort()).toEqual([['hf:o/c', 2], [`hf:o/c@${COMMIT}`, 2], [`${server.origin}/a.gguf`, 0]]);
     expect(await removeModel(store, `${server.origin}/a.gguf`)).toBe(true);
     expect(endings(folder)).toEqual(['data', 'data', 'json', 'json']);

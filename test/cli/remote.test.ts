@@ -2,7 +2,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, request as httpRequest, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -172,13 +172,11 @@ describe.skipIf(!stripsTypes)('tetrad pull in a process of its own', { timeout: 
     proxy.on('connect', (request, socket) => {
       asked.push(request.url!);
       const [hostname, port] = request.url!.split(':');
-      void import('node:net').then(({ connect }) => {
-        const way = connect(Number(port), hostname, () => {
-          socket.write('HTTP/1.1 200 OK\r\n\r\n');
-          way.pipe(socket).pipe(way);
-        });
-        for (const end of [way, socket]) end.on('error', () => end.destroy());
+      const way = connect(Number(port), hostname, () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        way.pipe(socket).pipe(way);
       });
+      for (const end of [way, socket]) end.on('error', () => end.destroy());
     });
     await new Promise<void>((listening) => proxy.listen(0, '127.0.0.1', listening));
     const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;

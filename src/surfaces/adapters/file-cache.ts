@@ -4,7 +4,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, type FileHandle } fro
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { TetradError } from '../../core/errors.ts';
-import type { CacheStore, Entry, Facts, PartialFile } from '../cache/cache.ts';
+import { parseFacts, type CacheStore, type Entry, type Facts, type PartialFile } from '../cache/cache.ts';
 import { fileSource } from './files.ts';
 import { claimPart, freeParts, ownName, partName } from './file-parts.ts';
 
@@ -103,15 +103,6 @@ class FilePart implements PartialFile {
   async discard(): Promise<void> {
     await quietly(this.#handle.close());
     await quietly(rm(this.#path, { force: true }));
-  }
-}
-
-function parseFacts(text: string, key: string): Facts | null {
-  try {
-    const { key: own, size, sha256 } = JSON.parse(text) as Partial<Facts>;
-    return own === key && typeof size === 'number' && typeof sha256 === 'string' ? { key, size, sha256 } : null;
-  } catch {
-    return null;
   }
 }
 

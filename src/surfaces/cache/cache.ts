@@ -8,6 +8,16 @@ export interface Facts {
   readonly sha256: string;
 }
 
+/** Facts that a store has written; null where they are damaged or of another key. */
+export function parseFacts(text: string, key: string): Facts | null {
+  try {
+    const { key: own, size, sha256 } = JSON.parse(text) as Partial<Facts>;
+    return own === key && typeof size === 'number' && typeof sha256 === 'string' ? { key, size, sha256 } : null;
+  } catch {
+    return null;
+  }
+}
+
 /** A file in the cache: all of it. */
 export interface Entry {
   readonly facts: Facts;
@@ -39,7 +49,7 @@ export interface CacheStore {
   /** The entry, if it is there with its full size. */
   get(key: string): Promise<Entry | null>;
   /** Begins a file or goes on with it, or null: another writer has just finished it. `trusted`: a kept part may be used, as its digest will be checked. */
-  begin(key: string, size: number, trusted: boolean): Promise<PartialFile | null>;
+  begin(key: string, size: number, trusted: boolean, signal?: AbortSignal): Promise<PartialFile | null>;
   /** Removes an entry and what an interrupted download left of it, if they are there. */
   remove(key: string): Promise<void>;
   readonly notes: {

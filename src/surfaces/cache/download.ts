@@ -44,7 +44,7 @@ async function attempt(net: Network, store: CacheStore, file: ModelFile, { signa
   };
   const known = await there();
   if (known) return known;
-  const partial = await store.begin(key, size, file.sha256 !== null);
+  const partial = await store.begin(key, size, file.sha256 !== null, signal);
   if (!partial) return (await there()) ?? attempt(net, store, file, { signal, onBytes });
   let open = true;
   try {

@@ -130,6 +130,14 @@ async function fetchAll(pull: Pull, signal?: AbortSignal): Promise<CachedFile[]>
   return [own, ...(await inParallel(shards, PARALLEL, signal, (file, stop) => pull.fetch(file, stop)))];
 }
 
+/** A program that brings another version at the same time may have tidied up files of this one. */
+const MOST_ROUNDS = 3;
+
+async function areThere(store: CacheStore, files: readonly CachedFile[]): Promise<boolean> {
+  for (const { key } of files) if (!(await store.get(key))) return false;
+  return true;
+}
+
 /**
  * Brings a model into the cache as it is now, or up to date: only what is missing, changed or damaged is downloaded, and a download that was cut goes on. The
  * last version stays until the new one is there. Rejects with `digest_mismatch`, `source_changed`, `storage_full`, `not_found`, `unauthorized` or
@@ -137,15 +145,18 @@ async function fetchAll(pull: Pull, signal?: AbortSignal): Promise<CachedFile[]>
  */
 export async function pullModel(net: Network, store: CacheStore, name: RemoteName, options: PullOptions = {}): Promise<CachedModel> {
   const { signal, onStage } = options;
-  onStage?.('pulling manifest');
-  const model = await findModel(net, name, signal);
-  const pull = new Pull(net, store, options, model, await findCached(store, remoteText(name)));
-  onStage?.('pulling files');
-  let files = await fetchAll(pull, signal);
-  onStage?.('verifying sha256 digest');
-  if ((await removeDamaged(pull, files, signal)) > 0) files = await fetchAll(pull, signal);
-  onStage?.('writing manifest');
-  const cached: CachedModel = { name: model.name, kind: model.kind, files, pending: [], time: Date.now() };
-  await noteModel(store, cached);
-  return cached;
+  for (let round = 1; ; round++) {
+    onStage?.('pulling manifest');
+    const model = await findModel(net, name, signal);
+    const pull = new Pull(net, store, options, model, await findCached(store, remoteText(name)));
+    onStage?.('pulling files');
+    let files = await fetchAll(pull, signal);
+    onStage?.('verifying sha256 digest');
+    if ((await removeDamaged(pull, files, signal)) > 0) files = await fetchAll(pull, signal);
+    onStage?.('writing manifest');
+    const cached: CachedModel = { name: model.name, kind: model.kind, files, pending: [], time: Date.now() };
+    await noteModel(store, cached);
+    if (await areThere(store, files)) return cached;
+    if (round >= MOST_ROUNDS) throw new TetradError('io_error', `Cannot keep ${model.name}: its files vanish from the cache, needed is that nobody else changes it`);
+  }
 }
