@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Folders of the project that pages may read. */
-const SERVED = ['bench/browser/', 'scripts/digests/', 'dist/', 'node_modules/', 'models/', 'test/fixtures/', 'build/'];
+const SERVED = ['bench/browser/', 'scripts/digests/', 'test/e2e/browser/', 'test/fixtures/', 'dist/', 'node_modules/', 'models/', 'build/'];
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.json': 'application/json', '.wasm': 'application/wasm',
 };
@@ -31,11 +31,11 @@ export interface PageServer {
   close(): void;
 }
 
-function fileOf(url: string): { readonly path: string; readonly size: number } | null {
+function fileOf(url: string): { readonly path: string; readonly size: number; readonly etag: string } | null {
   const path = normalize(decodeURIComponent(new URL(url, 'http://localhost').pathname)).replaceAll(sep, '/').slice(1);
   if (!SERVED.some((folder) => path.startsWith(folder))) return null;
   const info = statSync(join(root, path), { throwIfNoEntry: false });
-  return info?.isFile() ? { path: join(root, path), size: info.size } : null;
+  return info?.isFile() ? { path: join(root, path), size: info.size, etag: `"${info.size}-${info.mtimeMs}"` } : null;
 }
 
 /** Import maps do not reach workers: packages are named by their files. */
@@ -58,7 +58,7 @@ function send(request: IncomingMessage, response: ServerResponse, headers: Heade
   const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
   const [start, end] = range ? [Number(range[1]), Math.min(Number(range[2]), file.size - 1)] : [0, file.size - 1];
   const part = range ? { 'Content-Range': `bytes ${start}-${end}/${file.size}` } : {};
-  response.writeHead(range ? 206 : 200, { ...headers, ...part, 'Content-Type': type, 'Content-Length': end - start + 1 });
+  response.writeHead(range ? 206 : 200, { ...headers, ...part, 'ETag': file.etag, 'Content-Type': type, 'Content-Length': end - start + 1 });
   if (request.method === 'HEAD' || file.size === 0) response.end();
   else createReadStream(file.path, { start, end, highWaterMark: 1 << 20 }).pipe(response);
 }

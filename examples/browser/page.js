@@ -9,7 +9,7 @@ let messages = [];
 /** The reply being written; null: none is. */
 let reply = null;
 
-const post = (kind, rest = {}) => worker.postMessage({ kind, ...rest });
+const post = (kind, rest = {}) => worker.postMessage({ kind, ...rest }, { transfer: [] });
 
 function load() {
   view.showLoading('Starting');

@@ -45,6 +45,13 @@ function parseModelJson(file: string, bytes: Uint8Array): ModelJson {
   return result.output;
 }
 
+/** The shards that a container's `model.json` names, with their sizes and digests. Rejects as `openContainer` does. */
+export async function readShards(dir: ByteDirectory, signal?: AbortSignal): Promise<readonly (Shard & { readonly name: string })[]> {
+  const file = `${dir.name}/${MANIFEST_FILE}`;
+  const { shards } = parseModelJson(file, await readManifestBytes(dir, file, signal));
+  return shards.map((shard, index) => ({ ...shard, name: shardName(index) }));
+}
+
 /** Reads a shard into `target` and compares its digest; the bytes are hashed where they lie, if digests take such memory. */
 async function readShard(dir: ByteDirectory, index: number, shard: Shard, target: Uint8Array, signal?: AbortSignal): Promise<void> {
   const name = shardName(index);

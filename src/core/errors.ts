@@ -11,6 +11,11 @@ export type ErrorCode =
   | 'unknown_recipe'
   | 'not_found'
   | 'io_error'
+  | 'network_error' // a server or the way to it fails, after all retries
+  | 'unauthorized' // a server asks for credentials, or for others
+  | 'source_changed' // a remote file became another one while it was read
+  | 'offline' // something is not in the cache, and the network is not to be used
+  | 'storage_full' // the disk or a quota
   | 'context_overflow' // more tokens than the context holds
   | 'empty_prompt'
   | 'over_budget' // estimate() exceeds the given memory budget

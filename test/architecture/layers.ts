@@ -30,9 +30,11 @@ export const layers: readonly Layer[] = [
   { folder: 'quantize', may: ['core', 'formats', 'models', 'calibrate', 'container', 'quantize/recipes'], packages: ['valibot'] },
   { folder: 'quantize/recipes', may: ['formats'], types: ['quantize'] },
   { folder: 'surfaces', may: [...below, 'backends/open.ts'] },
+  { folder: 'surfaces/network', may: ['core'] },
+  { folder: 'surfaces/cache', may: ['core', 'container', 'surfaces/network'] },
   { folder: 'surfaces/http', may: ['core', 'generate'] },
-  { folder: 'surfaces/adapters', may: [...below, 'backends/open.ts', 'surfaces', 'surfaces/http'] },
-  { folder: 'surfaces/cli', may: [...below, 'backends/open.ts', 'surfaces', 'surfaces/http', 'surfaces/adapters'], packages: ['@stricli/core'] },
+  { folder: 'surfaces/adapters', may: [...below, 'backends/open.ts', 'surfaces', 'surfaces/network', 'surfaces/cache', 'surfaces/http'] },
+  { folder: 'surfaces/cli', may: [...below, 'backends/open.ts', 'surfaces', 'surfaces/network', 'surfaces/cache', 'surfaces/http', 'surfaces/adapters'], packages: ['@stricli/core'] },
 ];
 
 /** The row for a path under src/; null for files directly in src/, which only re-export. */

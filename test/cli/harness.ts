@@ -53,6 +53,8 @@ export function tinyEngine(calls: Calls, text = 'Hello'): Engine {
       const { manifest } = quantize(tinyStore(), recipe('w4a8'));
       return { config, tokenizer, provenance: { ...provenance }, container: source === null ? { manifest, estimate: estimate(manifest, { context: 64, kv: KV4 }) } : null };
     },
+    prepare: async (source) => found(source),
+    models: { pull: async () => { throw new Error('no network'); }, list: async () => [], remove: async () => {} },
     openImage: async (source, options) => {
       found(source);
       calls.opened.push({ source, recipe: options.recipe, kv: options.kv });

@@ -8,13 +8,16 @@ import { estimateOf, modelOf, threadsOf, type Platform } from '../loader.ts';
 import type { PackedOptions } from '../packed.ts';
 import type { RecipeOptions } from '../quantize/options.ts';
 import { kernelModules } from './web-modules.ts';
+import { openWebSource, type WebSourceOptions } from './web-sources.ts';
 import { webThreads } from './web-threads.ts';
 
 export * from '../public.ts';
+export { listModels, removeModel } from '../cache/list.ts';
+export { webCache } from './web-cache.ts';
 
-export type LoadOptions = PackedOptions & RecipeOptions;
+export type LoadOptions = PackedOptions & RecipeOptions & WebSourceOptions;
 
-type Source = ByteDirectory | ByteSource;
+type Source = string | URL | ByteDirectory | ByteSource;
 type WebPlatform = Platform & { readonly now: () => number };
 
 const now = (): number => performance.now();
@@ -28,10 +31,12 @@ export async function platformOf(options: PackedOptions): Promise<WebPlatform> {
 }
 
 /** Whatever packs checkpoints is loaded when there is one. */
-const imageOf = async (source: Source, platform: WebPlatform, options: LoadOptions): Promise<ModelImage> =>
-  'read' in source ? (await import('../checkpoint.ts')).openCheckpoint(source, options, platform) : openContainer(source, options.signal);
+async function imageOf(named: Source, platform: WebPlatform, options: LoadOptions): Promise<ModelImage> {
+  const source = typeof named === 'string' || named instanceof URL ? await openWebSource(named, options) : named;
+  return 'read' in source ? (await import('../checkpoint.ts')).openCheckpoint(source, options, platform) : openContainer(source, options.signal);
+}
 
-/** Loads a model: the files of a container, or a GGUF file that `recipe` packs on the way. */
+/** Loads a model by its address or `hf:OWNER/REPO`, or from files: a container, or a GGUF file that `recipe` packs on the way. */
 export async function load(source: Source, options: LoadOptions = {}): Promise<Model<Estimate>> {
   const platform = await platformOf(options);
   const image = await imageOf(source, platform, options);

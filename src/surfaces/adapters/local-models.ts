@@ -45,8 +45,11 @@ async function openStore({ kind, path }: Awaited<ReturnType<typeof identify>>, s
   return kind === 'gguf' ? openGguf(await fileSource(path), signal) : openSafetensors(fileDirectory(path), signal);
 }
 
-/** A model's headers: a container's image, or a checkpoint's store. Whoever asks closes it. */
-export async function openHeaders(path: string, signal?: AbortSignal): Promise<{ readonly image: ModelImage } | { readonly store: WeightStore }> {
+/** A container's image, or a checkpoint's store. */
+export type Headers = { readonly image: ModelImage } | { readonly store: WeightStore };
+
+/** A model's headers. Whoever asks closes what it gets. */
+export async function openHeaders(path: string, signal?: AbortSignal): Promise<Headers> {
   const found = await identify(path);
   return found.kind === 'container' ? { image: await openContainer(fileDirectory(found.path), signal) } : { store: await openStore(found, signal) };
 }
@@ -59,9 +62,8 @@ const CALIBRATION_TEXT = fileURLToPath(new URL('../../../models/calibration.txt'
 
 export const defaultText = (): Promise<string> => readFile(CALIBRATION_TEXT, 'utf8');
 
-/** A packed model from a path: a container as it is, a checkpoint packed by a recipe while its pieces are read. */
-export async function openLocal(path: string, options: OpenOptions): Promise<ModelImage> {
-  const headers = await openHeaders(path, options.signal);
+/** The packed model of what has been opened: a container as it is, a checkpoint packed by a recipe while its pieces are read. */
+export async function packedImage(headers: Headers, options: OpenOptions): Promise<ModelImage> {
   if ('image' in headers) return headers.image;
   const { open, threads = 1, host = null, work, onTimings } = options;
   const pool = roundPool(physicalCores());
@@ -75,3 +77,6 @@ export async function openLocal(path: string, options: OpenOptions): Promise<Mod
     throw error;
   }
 }
+
+/** The packed model at a path. */
+export const openLocal = async (path: string, options: OpenOptions): Promise<ModelImage> => packedImage(await openHeaders(path, options.signal), options);

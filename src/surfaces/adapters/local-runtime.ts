@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url';
 import type { OpenBackend } from '../../backends/backend.ts';
 import { backendOpener } from '../../backends/open.ts';
 import type { Model } from '../../generate/model.ts';
@@ -9,9 +8,10 @@ import { estimateOf, modelOf, threadsOf, type Platform } from '../loader.ts';
 import type { PackedOptions } from '../packed.ts';
 import type { RecipeOptions } from '../quantize/options.ts';
 import { kernelModules } from './file-modules.ts';
-import { EMBEDDED, openLocal } from './local-models.ts';
+import { EMBEDDED } from './local-models.ts';
+import { openSource, type SourceOptions } from './sources.ts';
 
-export type LoadOptions = RecipeOptions & PackedOptions;
+export type LoadOptions = RecipeOptions & PackedOptions & SourceOptions;
 
 type Source = string | URL | ModelImage;
 
@@ -26,7 +26,7 @@ export interface LocalRuntime {
 const now = (): number => performance.now();
 
 const imageOf = async (source: Source, platform: Platform, options: LoadOptions): Promise<ModelImage> =>
-  typeof source === 'string' || source instanceof URL ? openLocal(source instanceof URL ? fileURLToPath(source) : source, { ...options, ...platform }) : source;
+  typeof source === 'string' || source instanceof URL ? openSource(source, { ...options, ...platform }) : source;
 
 /** A runtime whose threads `threadHost` starts. */
 export function localRuntime(threadHost: ThreadHost): LocalRuntime {

@@ -6,12 +6,13 @@ import type { WorkStore } from '../../calibrate/work.ts';
 import { writeContainer } from '../../container/write.ts';
 import { sha256 } from '../../core/digest.ts';
 import type { Timings } from '../../core/stopwatch.ts';
-import type { Manifest } from '../../models/image.ts';
+import type { CopyOptions, Manifest } from '../../models/image.ts';
 import { needsCalibration } from '../../quantize/recipe.ts';
 import { resolveRecipe, type RecipeOptions } from '../quantize/options.ts';
 import { directorySink } from './directory-sink.ts';
-import { defaultText, identify, openLocal, type LocalKind } from './local-models.ts';
+import { defaultText, identify, type LocalKind } from './local-models.ts';
 import { platformOf } from './node.ts';
+import { fetchModel, localPath, openSource, type SourceOptions } from './sources.ts';
 import { workDirectory } from './work-directory.ts';
 
 export { withOverrides } from '../../quantize/overrides.ts';
@@ -26,17 +27,28 @@ async function fileDigest(path: string, signal?: AbortSignal): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Digest of what a source path holds; of a directory, of its files' names and bytes. */
-async function sourceDigest(source: string, signal?: AbortSignal): Promise<{ readonly kind: LocalKind; readonly sha256: string }> {
-  const { kind, path } = await identify(source);
-  if (kind === 'gguf') return { kind, sha256: await fileDigest(path, signal) };
+/** Digest of a directory: of its files' names and digests. */
+async function directoryDigest(names: readonly string[], digestOf: (name: string) => string | Promise<string>): Promise<string> {
   const hash = createHash('sha256');
-  for (const name of (await readdir(path)).sort()) if (/\.(safetensors|json)$/.test(name)) hash.update(`${name} ${await fileDigest(join(path, name), signal)}\n`);
-  return { kind, sha256: hash.digest('hex') };
+  for (const name of [...names].sort()) if (/\.(safetensors|json)$/.test(name)) hash.update(`${name} ${await digestOf(name)}\n`);
+  return hash.digest('hex');
+}
+
+/** Digest of what a source holds, the same for a path and for a remote model, which is brought into the cache. */
+async function sourceDigest(source: string, options: SourceOptions & CopyOptions): Promise<{ readonly kind: LocalKind; readonly sha256: string }> {
+  const local = localPath(source);
+  if (local === null) {
+    const { kind, files } = await fetchModel(source, options);
+    const digests = new Map(files.map(({ path, sha256: digest }) => [path, digest]));
+    return { kind, sha256: kind === 'gguf' ? files[0]!.sha256 : await directoryDigest([...digests.keys()], (name) => digests.get(name)!) };
+  }
+  const { kind, path } = await identify(local);
+  if (kind === 'gguf') return { kind, sha256: await fileDigest(path, options.signal) };
+  return { kind, sha256: await directoryDigest(await readdir(path), (name) => fileDigest(join(path, name), options.signal)) };
 }
 
 /** What packing a checkpoint takes besides the recipe's options. */
-export interface QuantizeOptions extends RecipeOptions {
+export interface QuantizeOptions extends RecipeOptions, Pick<SourceOptions, 'offline'> {
   /** Threads that calibration runs on. Default: auto. */
   readonly threads?: number | 'auto' | undefined;
   /** Hears where the time went, in seconds by step. */
@@ -44,22 +56,22 @@ export interface QuantizeOptions extends RecipeOptions {
 }
 
 /**
- * Packs a checkpoint (`.gguf` file or safetensors directory) into a container directory by a recipe. Written beside its place and renamed at the end;
+ * Packs a checkpoint (`.gguf` file, safetensors directory, or one of these by its address) into a container directory by a recipe. Written beside its place and renamed at the end;
  * whatever fails, an abort included, leaves no container behind, but finished layers of a calibrated recipe in `DIRECTORY.work`, with which the same call
  * goes on. Rejects with `io_error` where the place cannot be written, before the work.
  */
 export async function quantize(source: string, directory: string, options: QuantizeOptions = {}): Promise<Manifest> {
-  const { signal, calibration } = options;
+  const { calibration } = options;
   const recipe = resolveRecipe(options);
   const sink = await directorySink(directory);
   const directoryOfWork = workDirectory(`${resolve(directory)}.work`);
   try {
-    const digest = await sourceDigest(source, signal);
+    const digest = await sourceDigest(source, options);
     const work = async (about: object): Promise<{ store: WorkStore; key: string }> => {
       const key = await sha256(new TextEncoder().encode(JSON.stringify({ source: digest.sha256, ...about })));
       return { store: directoryOfWork, key: key.slice(0, 32) };
     };
-    const image = await openLocal(source, { ...options, ...(await platformOf(options)), work });
+    const image = await openSource(source, { ...options, ...(await platformOf(options)), work });
     const provenance = {
       ...image.manifest.provenance,
       ...(digest.kind === 'gguf' && { sourceSha256: digest.sha256 }),

@@ -3,13 +3,14 @@ import { bestPath, selfTest, type PathReport } from '../../backends/open.ts';
 import type { TokenizerData } from '../../core/tokenizer-data.ts';
 import type { Model } from '../../generate/model.ts';
 import type { ModelConfig } from '../../models/config.ts';
-import type { Manifest, ModelImage } from '../../models/image.ts';
+import type { CopyOptions, Manifest, ModelImage } from '../../models/image.ts';
 import type { Decoder } from '../../runtime/decoder.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
 import { EMBEDDED, kernelModules, load, platformOf } from '../adapters/node.ts';
 import type { RecipeOptions } from '../quantize/options.ts';
 import { decoderOf, estimateOf, type MemoryOptions } from '../loader.ts';
-import { openHeaders, openLocal } from '../adapters/local-models.ts';
+import { fetchModel, localPath, openSource, openSourceHeaders, type SourceOptions } from '../adapters/sources.ts';
+import { models } from '../adapters/model-cache.ts';
 import { modelIdentity } from '../adapters/evaluation/identity.ts';
 import type { EvaluationSetup } from '../adapters/evaluation/setup.ts';
 import { openLanes, type Lanes } from '../adapters/evaluation/threads.ts';
@@ -17,7 +18,7 @@ import { quantize, type QuantizeOptions } from '../adapters/quantize.ts';
 import { recipeFrom } from '../adapters/recipe-file.ts';
 
 /** As `RecipeOptions`, but the recipe is a name or a JSON file. */
-export type OpenOptions = Omit<RecipeOptions, 'recipe'> & { readonly recipe?: string | undefined };
+export type OpenOptions = Omit<RecipeOptions, 'recipe'> & Pick<SourceOptions, 'offline'> & { readonly recipe?: string | undefined };
 
 export interface DecoderOptions extends MemoryOptions {
   /** Most rows of logits that one pass gives; default: as generation needs. */
@@ -43,7 +44,9 @@ export interface Description {
 
 /** What commands need of the library: the one seam between the command line and everything that computes. A null source is the embedded model. */
 export interface Engine {
-  describe(source: string | null, signal: AbortSignal): Promise<Description>;
+  describe(source: string | null, options: Pick<SourceOptions, 'offline'> & Pick<CopyOptions, 'signal'>): Promise<Description>;
+  /** Brings a model from the network into the cache, if it is not there, so that others find it. */
+  prepare(source: string | null, options: Pick<SourceOptions, 'offline'> & CopyOptions): Promise<void>;
   /** A container as it is, or a checkpoint packed piece by piece as the pieces are read. */
   openImage(source: string | null, options: OpenOptions): Promise<ModelImage>;
   /** `wrap`: what to make of the way that the backend is opened, to observe its kernels. */
@@ -55,12 +58,14 @@ export interface Engine {
   identity(source: string | null): Promise<string>;
   /** Opens lanes for evaluation jobs. */
   lanes(setup: Omit<EvaluationSetup, 'threads'>, options: LaneOptions): Promise<Lanes>;
+  /** Models from the network, as the cache has them. */
+  readonly models: typeof models;
   /** What each kernel path does on this machine, the one that is taken, and the threads that `auto` gives. */
   kernels(): Promise<{ readonly paths: readonly PathReport[]; readonly chosen: string; readonly threads: number }>;
 }
 
 async function openImage(source: string | null, options: OpenOptions): Promise<ModelImage> {
-  return openLocal(source ?? EMBEDDED, { ...options, recipe: await recipeFrom(options.recipe), ...(await platformOf({})) });
+  return openSource(source ?? EMBEDDED, { ...options, recipe: await recipeFrom(options.recipe), ...(await platformOf({})) });
 }
 
 /** The library itself. */
@@ -71,8 +76,11 @@ export const engine: Engine = {
     return decoderOf(image, { ...options, ...platform, open: wrap(platform.open) });
   },
   load: async (source, options) => load(source ?? EMBEDDED, { ...options, recipe: await recipeFrom(options.recipe) }),
-  async describe(source, signal) {
-    const headers = await openHeaders(source ?? EMBEDDED, signal);
+  async prepare(source, options) {
+    if (source !== null && localPath(source) === null) await fetchModel(source, options);
+  },
+  async describe(source, options) {
+    const headers = await openSourceHeaders(source ?? EMBEDDED, options);
     if ('image' in headers) {
       const { manifest } = headers.image;
       await headers.image.close();
@@ -85,6 +93,7 @@ export const engine: Engine = {
     return { config, tokenizer, provenance: { ...provenance }, container: null };
   },
   identity: modelIdentity,
+  models,
   async lanes(setup, { jobs, workers, ...options }) {
     const { threads } = await platformOf(options);
     const count = Math.max(1, Math.min(workers ?? threads, threads, jobs));

@@ -25,6 +25,7 @@ export interface ModelFlags {
   readonly kv?: 4 | 8 | 32;
   readonly context?: number;
   readonly recipe?: string;
+  readonly offline: boolean;
 }
 
 export interface JsonFlag {
@@ -50,6 +51,7 @@ export const modelFlags: FlagParametersForType<ModelFlags, CliContext> = {
   kv: { kind: 'parsed', parse: kvBits, optional: true, placeholder: '4|8|32', brief: 'Bits of the KV cache' },
   context: { kind: 'parsed', parse: integerIn(1, 2 ** 24), optional: true, placeholder: 'N', brief: 'Tokens that the KV cache holds' },
   recipe: { kind: 'parsed', parse: text, optional: true, placeholder: 'NAME|FILE', brief: 'How a checkpoint is quantised when it is opened' },
+  offline: { kind: 'boolean', default: false, withNegated: false, brief: 'Use no network: models by https: and hf: names only from the cache' },
 };
 
 export const jsonFlag: FlagParametersForType<JsonFlag, CliContext> = {
@@ -58,8 +60,11 @@ export const jsonFlag: FlagParametersForType<JsonFlag, CliContext> = {
 
 /** The positional MODEL of most commands. */
 export const modelArgument = {
-  parse: text, optional: true, placeholder: 'MODEL', brief: 'Container, .gguf file or safetensors directory; default: the embedded model',
+  parse: text, optional: true, placeholder: 'MODEL', brief: 'Container, .gguf file or safetensors directory, by path, https://ADDRESS or hf:OWNER/REPO[:FILE]; default: the embedded model',
 } as const;
+
+/** The positional NAME of commands about the cache. */
+export const remoteArgument = { parse: text, placeholder: 'NAME', brief: 'hf:OWNER/REPO[@REVISION][:FILE], or https://ADDRESS of a container or a .gguf file' } as const;
 
 /** `maxTokens` as it is written on the command line: `max-tokens`. */
 export const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

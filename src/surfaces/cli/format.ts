@@ -55,3 +55,20 @@ export function tableHead(columns: readonly Column[]): string {
 }
 
 export const tableRow = (columns: readonly Column[], cells: readonly string[]): string => line(columns.map((c, i) => cell(cells[i]!, c)));
+
+/** Rows of text in columns that begin below each other, with four blanks in between. */
+export function aligned(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows.map((row) => `${row.map((text, i) => text.padEnd(widths[i]!)).join('    ').trimEnd()}\n`).join('');
+}
+
+const AGES: readonly (readonly [seconds: number, unit: string])[] = [[604800, 'week'], [86400, 'day'], [3600, 'hour'], [60, 'minute'], [1, 'second']];
+
+/** `2 weeks ago`, `1 hour ago`, `now`: in the largest unit that fits. */
+export function age(ms: number): string {
+  for (const [seconds, unit] of AGES) {
+    const count = Math.floor(ms / 1000 / seconds);
+    if (count >= 1) return `${count} ${unit}${count === 1 ? '' : 's'} ago`;
+  }
+  return 'now';
+}

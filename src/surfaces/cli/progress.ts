@@ -13,7 +13,7 @@ const REDRAW_MS = 100;
 const LEAST_BAR = 5;
 const MOST_BAR = 40;
 /** Stages that count bytes; all others count their own things. */
-const BYTE_STAGES = /^(load|quantise|write|download)/;
+const BYTE_STAGES = /^(load|quantise|write|download|pulling )/;
 
 /**
  * One line of progress in ollama's layout, redrawn in place: `load:  42% ▕█████     ▏ 1.2 GB/2.9 GB   88 MB/s   19s`.

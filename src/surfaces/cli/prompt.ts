@@ -11,11 +11,14 @@ export interface RunTarget {
 /** True for `./x`, `/x`, `~/x`, `x/` and names of model files, whether or not they exist. */
 const looksLikePath = (text: string): boolean => /^(?:\.{1,2}|~)?[\\/]|[\\/]$|\.(?:gguf|safetensors|json)$/i.test(text) && !text.includes('\n');
 
-/** A lone argument is a model if it exists or is written like a path, and else the prompt. */
+/** True for names of models elsewhere, which have no blanks. */
+const looksRemote = (text: string): boolean => /^(?:hf:|https?:\/\/|file:\/\/)\S+$/i.test(text);
+
+/** A lone argument is a model if it exists or is written like a path or an address, and else the prompt. */
 export function runTarget(first: string | undefined, second: string | undefined, exists: (path: string) => boolean = existsSync): RunTarget {
   if (first === undefined) return { model: null, prompt: null };
   if (second !== undefined) return { model: first, prompt: second };
-  return exists(first) || looksLikePath(first) ? { model: first, prompt: null } : { model: null, prompt: first };
+  return exists(first) || looksLikePath(first) || looksRemote(first) ? { model: first, prompt: null } : { model: null, prompt: first };
 }
 
 /** The prompt, or all of standard input where that is piped. One line end at the end of the input does not count. Throws `empty_prompt`. */

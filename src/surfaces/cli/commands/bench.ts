@@ -18,7 +18,7 @@ import { integerIn, integerList } from '../parse.ts';
 import { profileBlock, profileTable } from '../profile.ts';
 import { notes } from '../threads.ts';
 
-interface Flags extends Pick<ModelFlags, 'kv' | 'recipe'>, JsonFlag {
+interface Flags extends Pick<ModelFlags, 'kv' | 'recipe' | 'offline'>, JsonFlag {
   readonly prompt: readonly number[];
   readonly gen: readonly number[];
   readonly depth: readonly number[];
@@ -51,7 +51,7 @@ async function openDecoder(
 ): Promise<Decoder> {
   const engine = await context.engine();
   return withProgress(context, async (options) => {
-    const image = await engine.openImage(source, { ...options, recipe: flags.recipe, kv: flags.kv });
+    const image = await engine.openImage(source, { ...options, recipe: flags.recipe, kv: flags.kv, offline: flags.offline });
     try {
       return await engine.decoder(image, { ...options, context: contextNeeded(tests), kv: flags.kv, ...threads, wrap: profiler?.wrap });
     } finally {
@@ -106,7 +106,7 @@ export const benchCommand = buildCommand<Flags, [model?: string], CliContext>({
       repetitions: { kind: 'parsed', parse: integerIn(1, 1000), default: '5', placeholder: 'N', brief: 'Timed runs of each test' },
       output: { kind: 'enum', values: ['md', 'json'], default: 'md', brief: 'Markdown or JSON' },
       profile: { kind: 'boolean', default: false, withNegated: false, brief: 'Time of each kernel in one token and in a block of 64, at each depth' },
-      kv: modelFlags.kv, recipe: modelFlags.recipe, ...jsonFlag,
+      kv: modelFlags.kv, recipe: modelFlags.recipe, offline: modelFlags.offline, ...jsonFlag,
     },
     aliases: { p: 'prompt', n: 'gen', d: 'depth', t: 'threads', r: 'repetitions', o: 'output' },
     positional: { kind: 'tuple', parameters: [modelArgument] },

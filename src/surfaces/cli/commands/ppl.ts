@@ -23,7 +23,7 @@ interface Flags extends ModelFlags, JsonFlag {
 async function openDecoder(context: CliContext, source: string | null, flags: ModelFlags, tokens: number, onNote: (note: string) => void): Promise<Decoder> {
   const engine = await context.engine();
   return withProgress(context, async (options) => {
-    const image = await engine.openImage(source, { ...options, recipe: flags.recipe, kv: flags.kv });
+    const image = await engine.openImage(source, { ...options, recipe: flags.recipe, kv: flags.kv, offline: flags.offline });
     try {
       const limit = Math.min(tokens, image.manifest.config.context);
       return await engine.decoder(image, { ...options, context: limit, kv: flags.kv, threads: flags.threads, onNote, logitRows: PAGE });

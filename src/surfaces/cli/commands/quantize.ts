@@ -9,7 +9,7 @@ import { formats } from '../model-facts.ts';
 import { withProgress } from '../open.ts';
 import { integerIn } from '../parse.ts';
 
-interface Flags extends Pick<ModelFlags, 'kv' | 'threads'>, JsonFlag {
+interface Flags extends Pick<ModelFlags, 'kv' | 'threads' | 'offline'>, JsonFlag {
   readonly output: string;
   readonly recipe: string;
   readonly set?: readonly string[];
@@ -27,11 +27,11 @@ async function quantize(this: CliContext, flags: Flags, source: string): Promise
   const { stdout } = this.process;
   const engine = await this.engine();
   const start = this.now();
-  const { recipe, kv, set, output: directory, threads, sequences, length, seed } = flags;
+  const { recipe, kv, set, output: directory, threads, offline, sequences, length, seed } = flags;
   const calibration = flags.calibration === undefined ? undefined : await readText(flags.calibration);
   let timings: Timings = {};
   const manifest = await withProgress(this, (options) => engine.pack(source, directory, {
-    ...options, recipe, kv, set, threads, calibration, sequences, length, seed, onTimings: (found) => (timings = found),
+    ...options, recipe, kv, set, threads, offline, calibration, sequences, length, seed, onTimings: (found) => (timings = found),
   }));
   const ms = this.now() - start;
   const { blocks, output } = formats(manifest);
@@ -54,11 +54,11 @@ export const quantizeCommand = buildCommand<Flags, [source: string], CliContext>
       sequences: { kind: 'parsed', parse: integerIn(1, 4096), optional: true, placeholder: 'N', brief: 'Sequences of the text to calibrate with' },
       length: { kind: 'parsed', parse: integerIn(16, 65536), optional: true, placeholder: 'N', brief: 'Tokens of each sequence' },
       seed: { kind: 'parsed', parse: integerIn(0), optional: true, placeholder: 'N', brief: 'Which sequences are taken from a longer text' },
-      threads: modelFlags.threads,
+      threads: modelFlags.threads, offline: modelFlags.offline,
       ...jsonFlag,
     },
     aliases: { o: 'output' },
-    positional: { kind: 'tuple', parameters: [{ parse: String, placeholder: 'SRC', brief: 'A .gguf file or a safetensors directory' }] },
+    positional: { kind: 'tuple', parameters: [{ parse: String, placeholder: 'SRC', brief: 'A .gguf file or a safetensors directory, by path, https://ADDRESS or hf:OWNER/REPO[:FILE]' }] },
   },
   docs: { brief: 'Pack a checkpoint into a container', customUsage: ['SRC -o DIR [--recipe NAME|FILE] [--kv 4|8|32] [--set FIELD=VALUE]... [--calibration FILE]'] },
 });

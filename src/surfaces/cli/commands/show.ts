@@ -1,9 +1,11 @@
 import { buildCommand } from '@stricli/core';
 import { jsonLine, type CliContext } from '../context.ts';
 import type { Description } from '../engine.ts';
-import { jsonFlag, modelArgument, type JsonFlag } from '../flags.ts';
+import { jsonFlag, modelArgument, modelFlags, type JsonFlag, type ModelFlags } from '../flags.ts';
 import { bytes, pairs, parameters } from '../format.ts';
 import { cacheText, formats, parameterCount } from '../model-facts.ts';
+
+interface Flags extends Pick<ModelFlags, 'offline'>, JsonFlag {}
 
 /** Provenance is free text and data; of data with a name, such as a recipe, the name will do. */
 function text(value: unknown): string {
@@ -38,13 +40,13 @@ function render({ config, tokenizer, provenance, container }: Description): stri
   return `Model\n${pairs(model)}${container ? `\nContainer\n${pairs(packed(container))}` : ''}\nOrigin\n${pairs(origin)}`;
 }
 
-async function show(this: CliContext, { json }: JsonFlag, model?: string): Promise<void> {
-  const description = await (await this.engine()).describe(model ?? null, this.signal);
+async function show(this: CliContext, { json, offline }: Flags, model?: string): Promise<void> {
+  const description = await (await this.engine()).describe(model ?? null, { signal: this.signal, offline });
   this.process.stdout.write(json ? jsonLine(facts(description)) : render(description));
 }
 
-export const showCommand = buildCommand<JsonFlag, [model?: string], CliContext>({
+export const showCommand = buildCommand<Flags, [model?: string], CliContext>({
   func: show,
-  parameters: { flags: jsonFlag, positional: { kind: 'tuple', parameters: [modelArgument] } },
-  docs: { brief: 'Describe a model without loading it', customUsage: ['[MODEL] [--json]'] },
+  parameters: { flags: { offline: modelFlags.offline, ...jsonFlag }, positional: { kind: 'tuple', parameters: [modelArgument] } },
+  docs: { brief: 'Describe a model without loading it', customUsage: ['[MODEL] [--offline] [--json]'] },
 });

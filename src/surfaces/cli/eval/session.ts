@@ -9,6 +9,7 @@ import { recipeFrom } from '../../adapters/recipe-file.ts';
 import type { CliContext } from '../context.ts';
 import type { Description, Engine } from '../engine.ts';
 import type { JsonFlag, ModelFlags } from '../flags.ts';
+import { withProgress } from '../open.ts';
 import { notes } from '../threads.ts';
 import { DEFAULT_CONTEXT, EXACT, readText } from './inputs.ts';
 
@@ -58,7 +59,9 @@ export class Session {
 
   static async open(context: CliContext, flags: EvalFlags, source: string | null): Promise<Session> {
     const engine = await context.engine();
-    const description = await engine.describe(source, context.signal);
+    const { offline, base } = flags;
+    for (const name of [source, base ?? null]) await withProgress(context, (options) => engine.prepare(name, { ...options, offline })); // before lanes all ask for it
+    const description = await engine.describe(source, { signal: context.signal, offline });
     const own = { recipe: await recipeFrom(flags.recipe), kv: flags.kv };
     const spec: ModelSpec = { source, ...(flags.saveBase === undefined ? own : { recipe: own.recipe ?? EXACT.recipe, kv: own.kv ?? EXACT.kv }) };
     return new Session({ context, engine, flags, source, spec, description, identity: digestOf(await engine.identity(source), spec) });

@@ -71,7 +71,7 @@ export async function evaluateText(session: Session): Promise<TextFigures> {
   if (stored) checkStored(flags.baseFile!, stored, session, ids);
   const base = stored ? { file: flags.baseFile! } : flags.base === undefined ? null : { source: flags.base, ...EXACT };
   const { config } = session.description;
-  const other = base && 'source' in base ? (await engine.describe(base.source, signal)).config : (stored ?? config);
+  const other = base && 'source' in base ? (await engine.describe(base.source, { signal })).config : (stored ?? config);
   const context = Math.min(session.limit(stored?.context), other.context);
   const windows = splitWindows(ids, [config, other], { context, windows: flags.windows ?? stored?.windows });
   const against = base && ('file' in base ? stored : await engine.identity(base.source));
