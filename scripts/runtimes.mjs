@@ -32,6 +32,7 @@ const pinned = {
   deno: { version: '2.9.6', from: () => denoPackage, file: `deno${exe}` },
   bun: { version: '1.4.5', from: bunPackage, file: `bin/bun${exe}` },
   workerd: { version: '1.20261117.1', from: () => workerdPackage, file: `bin/workerd${exe}` },
+  playwright: { version: '1.65.1', from: () => 'playwright-core', file: 'index.mjs' }, // drives the browsers below
 };
 
 export const runtimeNames = Object.keys(pinned);

@@ -16,9 +16,11 @@ const out = values.out ?? join(root, 'build', 'example-browser');
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
-const shared = { bundle: true, format: 'esm', minify: true, target: 'es2022', conditions: ['browser'], outdir: out, absWorkingDir: root, logLevel: 'warning' };
-// The pool's worker is a program of its own: the library starts it as `web-worker.js` beside the file that it is in.
-await build({ ...shared, entryPoints: { page: join(here, 'page.js'), worker: join(here, 'worker.js'), 'web-worker': join(root, 'dist/surfaces/adapters/web-worker.js') } });
+// As in the package, the library finds the threads' program as `web-worker.js` beside itself, and the kernels as `../../wasm/NAME.wasm`.
+await build({
+  entryPoints: { page: join(here, 'page.js'), worker: join(here, 'worker.js'), 'web-worker': join(root, 'dist', 'surfaces', 'adapters', 'web-worker.js') },
+  outdir: join(out, 'js', 'app'), bundle: true, splitting: true, format: 'esm', minify: true, target: 'es2022', conditions: ['browser'], absWorkingDir: root, logLevel: 'warning',
+});
 for (const file of ['index.html', 'style.css', 'icon.svg', '_headers']) cpSync(join(here, file), join(out, file));
 for (const name of ['simd128', 'relaxed']) cpSync(join(root, 'dist', 'wasm', `${name}.wasm`), join(out, 'wasm', `${name}.wasm`));
 const files = readdirSync(out, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile() && entry.name !== '_headers').map(({ parentPath, name }) => `./${relative(out, join(parentPath, name))}`);

@@ -4,6 +4,7 @@ import * as view from './view.js';
 /** @typedef {{ role: 'user' | 'assistant', content: string }} Message */
 
 const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+const model = new URL('./model/', document.baseURI).href;
 /** @type {Message[]} */
 let messages = [];
 /** The reply being written; null: none is. */
@@ -13,7 +14,7 @@ const post = (kind, rest = {}) => worker.postMessage({ kind, ...rest }, { transf
 
 function load() {
   view.showLoading('Starting');
-  post('load', { model: new URL('./model/', document.baseURI).href });
+  post('load', { model });
 }
 
 function send(text) {
@@ -55,6 +56,7 @@ const heard = {
     view.showAlert(message);
   },
   forgotten: () => view.showForgotten(),
+  stored: load, // a model that is already here is loaded at once
 };
 worker.addEventListener('message', ({ data }) => heard[data.kind](data));
 worker.addEventListener('error', ({ message }) => heard.unusable({ message: message || 'Cannot start the worker: the browser gives no reason' }));
@@ -69,6 +71,5 @@ view.onFresh(() => {
 });
 view.onForget(() => post('forget'));
 
-if ('serviceWorker' in navigator) navigator.serviceWorker.register(new URL('./service-worker.js', import.meta.url), { type: 'module' }).catch((error) => view.showNote(`The page will not work offline: ${error.message}`));
-post('look', { model: new URL('./model/', document.baseURI).href });
-heard.stored = load; // a model that is already here is loaded at once
+if ('serviceWorker' in navigator) navigator.serviceWorker.register(new URL('./service-worker.js', document.baseURI)).catch((error) => view.showNote(`The page will not work offline: ${error.message}`));
+post('look', { model });
