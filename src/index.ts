@@ -5,6 +5,7 @@ export type { OnProgress, Progress } from './core/bytes.ts';
 export type { Generation, GenerationResult, Usage } from './generate/generation.ts';
 export type { GenerateOptions, Model } from './generate/model.ts';
 export type { SamplingOptions } from './generate/sampling-options.ts';
+export type { Session, SessionOptions } from './generate/session.ts';
 export type { Speculate } from './generate/speculation.ts';
 export type { ModelConfig } from './models/config.ts';
 export type { ModelImage } from './models/image.ts';
