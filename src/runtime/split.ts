@@ -124,12 +124,17 @@ export function splitPlan(model: Plan, options: LayoutOptions, memories: Memorie
     throw new TetradError('invalid_argument', `Cannot use ${String(memories)} memories: needed is auto or an integer from 1 to ${layers}, as many as there are layers`);
   }
   const whole = wholePlan(model, options);
-  const largest = (parts: readonly PartPlan[]): number => Math.max(...parts.map(({ layout }) => layout.total));
   const make = (count: number): readonly PartPlan[] => (count === 1 ? [whole] : inParts(model, options, count));
-  let count = memories === 'auto' ? Math.min(layers, Math.ceil(whole.layout.total / limit)) : memories;
-  let parts = make(count);
-  while (memories === 'auto' && count < layers && largest(parts) > limit) parts = make(++count);
-  if (largest(parts) <= limit) return parts;
-  const needs = `the largest of ${count} would hold ${gigabytes(largest(parts))}, WebAssembly addresses ${gigabytes(limit)}`;
-  throw new TetradError('out_of_memory', `Cannot lay out the model in ${count === 1 ? '1 memory' : `${count} memories`}: ${needs}`);
+  const tooLarge = (parts: readonly PartPlan[]): PartPlan | undefined => parts.find(({ layout }) => layout.total > limit);
+  let parts = make(memories === 'auto' ? Math.min(layers, Math.ceil(whole.layout.total / limit)) : memories);
+  while (memories === 'auto' && parts.length < layers && tooLarge(parts)) parts = make(parts.length + 1);
+  const part = tooLarge(parts);
+  if (part) throw tooSmall(parts.length, part, limit);
+  return parts;
+}
+
+function tooSmall(memories: number, { plan: { config, first = 0 }, layout }: PartPlan, limit: number): TetradError {
+  const what = config.layers === 1 ? `layer ${first} alone needs` : `layers ${first} to ${first + config.layers - 1} need`;
+  const needed = `${what} ${gigabytes(layout.total)}, WebAssembly addresses ${gigabytes(limit)}`;
+  return new TetradError('out_of_memory', `Cannot lay out the model in ${memories === 1 ? '1 memory' : `${memories} memories`}: ${needed}`);
 }
