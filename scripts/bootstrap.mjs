@@ -19,6 +19,7 @@ const commands = {
   grids: { build: [buildWasm], run: ['bench/grids.ts'] },
   lab: { build: [buildWasm], run: ['bench/lab.ts'] },
   digests: { build: [buildWasm, buildScript], run: ['scripts/digests.mjs'] },
+  huge: { build: [buildWasm, buildScript], run: ['scripts/huge.mjs'] },
   coldstart: { build: [buildWasm, buildScript], run: ['scripts/coldstart.mjs'] },
 };
 
