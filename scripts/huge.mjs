@@ -28,7 +28,8 @@ async function write() {
   if (!(bytes > 0)) throw new Error(`Cannot write a model of ${values.gib} GiB: needed is a number above 0`);
   mkdirSync(dirname(folder), { recursive: true });
   const { bavail, bsize } = statfsSync(dirname(folder));
-  if (bavail * bsize < 1.02 * bytes) throw new Error(`Cannot write a model of ${values.gib} GiB to ${folder}: ${((bavail * bsize) / GIB).toFixed(1)} GiB are free, needed is 2 % more than its size`);
+  const free = bavail * bsize;
+  if (free < 1.02 * bytes) throw new Error(`Cannot write a model of ${values.gib} GiB to ${folder}: ${(free / GIB).toFixed(1)} GiB are free, needed is 2 % more than its size`);
   const { randomImage } = await import('./huge/random-model.mjs');
   const { writeContainer } = await import('../dist/container/write.js');
   const { directorySink } = await import('../dist/surfaces/adapters/directory-sink.js');
@@ -47,7 +48,8 @@ function measure(memories) {
   if (status !== 0) fail(`${values.runtime} with ${memories} memories: ${error?.message ?? stderr}`);
   const row = JSON.parse(stdout.trim().split('\n').at(-1));
   const seconds = (ms) => (ms / 1000).toFixed(1);
-  note(`${row.runtime} ${row.version} ${row.path}, ${row.threads} threads, ${row.memories} memories: loaded in ${seconds(row.load_ms)} s, ${seconds(row.decode_ms)} s a token, ${(row.rss_bytes / GIB).toFixed(2)} GiB resident`);
+  const what = `${row.runtime} ${row.version} ${row.path}, ${row.threads} threads, ${row.memories} memories`;
+  note(`${what}: loaded in ${seconds(row.load_ms)} s, ${seconds(row.decode_ms)} s a token, ${(row.rss_bytes / GIB).toFixed(2)} GiB resident`);
   return row;
 }
 

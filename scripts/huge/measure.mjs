@@ -34,9 +34,11 @@ const ended = performance.now();
 
 const cache = new Uint8Array(decoder.cacheBytes(decoder.position));
 decoder.saveCache(decoder.position, cache);
+const { Bun, Deno } = globalThis;
 console.log(JSON.stringify({
-  runtime: globalThis.Bun ? 'bun' : globalThis.Deno ? 'deno' : 'node', version: globalThis.Bun?.version ?? globalThis.Deno?.version.deno ?? process.versions.node,
-  path: decoder.backend.path, threads: decoder.threads, asked: memories, memories: decoder.memories, finite, digest: logits.digest('hex'), cache: createHash('sha256').update(cache).digest('hex'),
+  runtime: Bun ? 'bun' : Deno ? 'deno' : 'node', version: Bun?.version ?? Deno?.version.deno ?? process.versions.node,
+  path: decoder.backend.path, threads: decoder.threads, asked: memories, memories: decoder.memories, finite,
+  digest: logits.digest('hex'), cache: createHash('sha256').update(cache).digest('hex'),
   load_ms: Math.round(loaded - start), prefill_ms: Math.round(prefilled - loaded), decode_ms: Math.round((ended - prefilled) / STEPS), rss_bytes: process.memoryUsage().rss,
 }));
 await decoder.dispose();

@@ -85,9 +85,9 @@ export class Session {
 
   #turn(options: GenerateOptions, start: (state: SessionState) => Beginning): Generation {
     return this.#engine.generation(options, () => {
-      const { seed = this.#state.seed } = options;
+      const { seed } = resolveSampling({ seed: options.seed ?? this.#state.seed }, this.#engine.sequence.model.vocab);
       const { prompt, completion, messages } = start(this.#state);
-      const random = options.seed === undefined ? new Random(this.#state.random) : Random.seeded(options.seed);
+      const random = options.seed === undefined ? new Random(this.#state.random) : Random.seeded(seed);
       const settled = ({ text, tokens }: GenerationResult): void => {
         this.#state = {
           tokens: [...prompt, ...tokens], chosen: completion.length + tokens.length,

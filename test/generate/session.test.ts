@@ -100,6 +100,7 @@ describe('Session', () => {
       for await (const _ of session.generate([3], { signal: stop.signal })) stop.abort(new Error('enough'));
     })()).rejects.toThrow('enough');
     await expect(session.generate([99]).result).rejects.toMatchObject({ code: 'invalid_argument' });
+    await expect(session.generate('', { seed: 1.5 }).result).rejects.toMatchObject({ code: 'invalid_argument' });
     await expect(session.generate('', { temperature: -1 }).result).rejects.toMatchObject({ code: 'invalid_argument' });
     expect(await session.save()).toEqual(before);
 
@@ -184,6 +185,7 @@ describe('Session.chat()', () => {
     await expect(text.chat('x').result).rejects.toMatchObject({ code: 'invalid_argument' });
     await expect(talk.generate('x').result).rejects.toMatchObject({ code: 'invalid_argument' });
     await expect(model.session().chat({ role: 'user', content: 'x', big: 1n }).result).rejects.toMatchObject({ code: 'invalid_argument' });
+    expect(() => model.session({ seed: -1 })).toThrow(expect.objectContaining({ code: 'invalid_argument' }));
     await expect(model.session().chat([]).result).rejects.toMatchObject({ code: 'invalid_argument' });
   });
 });
