@@ -1,23 +1,11 @@
 import { TetradError } from '../core/errors.ts';
 import { ceilTo } from '../formats/layout.ts';
+import { mapArrays } from '../models/arrays.ts';
 import { IMAGE_ALIGNMENT, type ArrayRef, type Manifest, type ModelImage } from '../models/image.ts';
+import { linearArrays } from '../models/size.ts';
 
-const isRef = (value: object): value is ArrayRef => 'offset' in value && 'bytes' in value;
-
-/** Calls `visit` for every array of a linear, or for a vector. */
-function eachRef(value: unknown, visit: (ref: ArrayRef) => void): void {
-  if (typeof value !== 'object' || value === null) return;
-  if (isRef(value)) visit(value);
-  else for (const part of Object.values(value)) eachRef(part, visit);
-}
-
-/** The same with every array `by` bytes earlier. */
-function rebased<T>(value: T, by: number): T {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((part: unknown) => rebased(part, by)) as T;
-  if (isRef(value)) return { ...value, offset: value.offset - by };
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, rebased(part, by)])) as T;
-}
+/** Arrays of linears or vectors `by` bytes earlier. */
+const rebased = <T>(value: T, by: number): T => mapArrays(value, (ref) => ({ ...ref, offset: ref.offset - by }));
 
 /** Entries of a layer under the names that they have in layer 0. */
 function ofLayer<T>(entries: Readonly<Record<string, T>>, layer: number): Record<string, T> {
@@ -29,10 +17,8 @@ function ofLayer<T>(entries: Readonly<Record<string, T>>, layer: number): Record
 /** Where the arrays of a layer lie in an image: without a gap, and with no other's between them. */
 export function layerRange(manifest: Manifest, layer: number): ArrayRef {
   let [from, to] = [Infinity, 0];
-  eachRef([ofLayer(manifest.linears, layer), ofLayer(manifest.vectors, layer)], ({ offset, bytes }) => {
-    from = Math.min(from, offset);
-    to = Math.max(to, offset + bytes);
-  });
+  const arrays = [...Object.values(ofLayer(manifest.linears, layer)).flatMap(linearArrays), ...Object.values(ofLayer(manifest.vectors, layer))];
+  for (const { offset, bytes } of arrays) [from, to] = [Math.min(from, offset), Math.max(to, offset + bytes)];
   return { offset: from, bytes: ceilTo(to, IMAGE_ALIGNMENT) - from };
 }
 

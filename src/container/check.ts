@@ -3,9 +3,9 @@ import { PANEL } from '../formats/descriptor.ts';
 import { floatPanelBytes, padded, segmentPanelBytes } from '../formats/layout.ts';
 import { isGrid } from '../formats/number-format.ts';
 import { hasRowScales, ROW_SCALE_BYTES } from '../formats/row-scales.ts';
-import { actBlocks, IMAGE_ALIGNMENT, integerProblem, type ArrayRef, type Branch, type Linear, type Segment } from '../models/image.ts';
+import { actBlocks, IMAGE_ALIGNMENT, integerProblem, SHARD_BYTES, type ArrayRef, type Branch, type Linear, type Segment } from '../models/image.ts';
 import { linearSpecs, vectorSizes, type LinearSpec } from '../models/sites.ts';
-import { SHARD_BYTES, type ModelJson } from './schema.ts';
+import type { ModelJson } from './schema.ts';
 
 /** An array of the image and the size that the model's shape gives it. */
 type Expected = readonly [what: string, ref: ArrayRef, bytes: number];

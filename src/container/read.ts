@@ -3,11 +3,11 @@ import type { ByteDirectory } from '../core/bytes.ts';
 import { sha256 } from '../core/digest.ts';
 import { TetradError } from '../core/errors.ts';
 import { describeIssue } from './formats.ts';
-import { FORMAT_VERSION, type ModelImage, type Piece } from '../models/image.ts';
+import { FORMAT_VERSION, SHARD_BYTES, type ModelImage, type Piece } from '../models/image.ts';
 import { inconsistency } from './check.ts';
 import { invalid } from './invalid.ts';
 import { PermutationCheck } from './permutations.ts';
-import { MANIFEST_FILE, modelJson, SHARD_BYTES, shardName, type ModelJson, type Shard } from './schema.ts';
+import { MANIFEST_FILE, modelJson, shardName, type ModelJson, type Shard } from './schema.ts';
 import { unpackTokenizer } from './tokenizer-form.ts';
 
 /** While one shard is hashed, the next is read and hashed: digests run on threads of the platform's own, and take longer than reading. */
@@ -81,6 +81,7 @@ export async function openContainer(dir: ByteDirectory, signal?: AbortSignal): P
   return {
     manifest,
     parallel: PARALLEL,
+    cuts: shards.map(({ sha256: digest }) => digest),
     *pieces(): Iterable<Piece> {
       const permutations = new PermutationCheck(manifest);
       for (const [index, shard] of shards.entries()) {

@@ -2,11 +2,9 @@ import * as v from 'valibot';
 import { actFormat, floatFormat, kvFormat, weightFormat } from './formats.ts';
 import { ARCHITECTURES } from '../models/arch.ts';
 import { CONFIG_LIMITS as LIMITS } from '../models/config.ts';
-import { IMAGE_ALIGNMENT } from '../models/image.ts';
+import { IMAGE_ALIGNMENT, SHARD_BYTES } from '../models/image.ts';
 import { packedTokenizer } from './tokenizer-form.ts';
 
-/** The largest shard: static hosts accept files of 25 MiB. All shards but the last have this size. */
-export const SHARD_BYTES = 24 * 1024 * 1024;
 export const MANIFEST_FILE = 'model.json';
 /** `00.bin`, `01.bin`, ... */
 export const shardName = (index: number): string => `${String(index).padStart(2, '0')}.bin`;
@@ -70,7 +68,7 @@ export const modelJson = v.strictObject({
   rotated: v.exactOptional(v.literal(true)),
   kv: kvFormat,
   provenance: v.record(v.string(), v.unknown()),
-  /** In order; SHA-256 in lower-case hexadecimal. */
+  /** In order, all but the last of SHARD_BYTES; SHA-256 in lower-case hexadecimal. */
   shards: v.array(v.strictObject({ bytes: count(SHARD_BYTES), sha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) })),
 });
 

@@ -1,6 +1,6 @@
 import { sha256 } from '../core/digest.ts';
-import type { CopyOptions, ModelImage } from '../models/image.ts';
-import { MANIFEST_FILE, SHARD_BYTES, shardName, type ModelJson, type Shard } from './schema.ts';
+import { SHARD_BYTES, type CopyOptions, type ModelImage } from '../models/image.ts';
+import { MANIFEST_FILE, shardName, type ModelJson, type Shard } from './schema.ts';
 import type { DirectorySink } from './sink.ts';
 import { packTokenizer } from './tokenizer-form.ts';
 

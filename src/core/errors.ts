@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'busy' // one generation at a time per model
   | 'disposed'
   | 'no_template' // chat() on a model without a chat template
+  | 'session_mismatch' // a saved session of another model, or with another KV format
   | 'no_kernel'; // no kernel on this engine passed its self-test
 
 const MARK = Symbol.for('tetrad.error');

@@ -21,6 +21,11 @@ export class Random {
     this.#state = Uint32Array.from(state);
   }
 
+  /** The four words that it goes on from. */
+  get state(): readonly number[] {
+    return Array.from(this.#state);
+  }
+
   /** `seed`: an integer from 0 to 2^53 - 1. */
   static seeded(seed: number): Random {
     return new Random(splitMix64(BigInt(seed), 2).flatMap((word) => [Number(word & 0xffffffffn), Number(word >> 32n)]));

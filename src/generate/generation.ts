@@ -27,6 +27,8 @@ export interface GenerationRun {
   readonly run: TokenRun;
   readonly stop: StopMatcher;
   readonly seed: number;
+  /** Hears the result before anybody else, and not of a run that failed. */
+  readonly settled?: ((result: GenerationResult) => void) | undefined;
 }
 
 /**
@@ -77,7 +79,11 @@ export class Generation implements AsyncIterable<string> {
       this.#reject(error);
       throw error;
     } finally {
-      if (prepared !== undefined) this.#resolve(resultOf(prepared, text, tokens));
+      if (prepared !== undefined) {
+        const result = resultOf(prepared, text, tokens);
+        prepared.settled?.(result);
+        this.#resolve(result);
+      }
     }
   }
 

@@ -13,15 +13,16 @@ export class Sampler {
   /** What the other penalties act on: the completion; null without them. */
   readonly #completion: Recent | null;
 
-  /** `candidates`: scratch memory, which several samplers may share. */
-  constructor(candidates: Candidates, sampling: Sampling, prompt: readonly number[] = []) {
+  /** `candidates`: scratch memory, which several samplers may share. `completion`: the end of the prompt that counts as chosen before. */
+  constructor(candidates: Candidates, sampling: Sampling, prompt: readonly number[] = [], random: Random = Random.seeded(sampling.seed), completion: readonly number[] = []) {
     const { repetitionPenalty, repetitionWindow, frequencyPenalty, presencePenalty } = sampling;
     this.#sampling = sampling;
-    this.#random = Random.seeded(sampling.seed);
+    this.#random = random;
     this.#candidates = candidates;
     this.#repeated = repetitionPenalty !== 1 && repetitionWindow > 0 ? new Recent(repetitionWindow) : null;
     this.#completion = frequencyPenalty !== 0 || presencePenalty !== 0 ? new Recent(Infinity) : null;
     if (this.#repeated) for (const id of prompt) this.#repeated.push(id);
+    if (this.#completion) for (const id of completion) this.#completion.push(id);
   }
 
   /** The next token for `logits` [vocab], and takes it into account from here on. */

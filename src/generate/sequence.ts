@@ -1,4 +1,5 @@
 import { TetradError } from '../core/errors.ts';
+import { pause } from '../core/pause.ts';
 import type { TokenModel } from './token-model.ts';
 
 /** A model together with the tokens in its cache. One user at a time. */
@@ -47,6 +48,22 @@ export class Sequence {
     while (common < most && this.#tokens[common] === prompt[common]) common++;
     this.#tokens.length = model.truncate(common);
     return this.#tokens.length;
+  }
+
+  /** Brings the cache to hold all of `tokens` but the last. Other work gets a turn between blocks. */
+  async hold(tokens: readonly number[]): Promise<void> {
+    const last = tokens.length - 1;
+    for (let at = this.rewind(tokens); at < last; at = this.#tokens.length) {
+      this.forward(tokens.slice(at, Math.min(last, at + this.model.blockRoom())), 1);
+      await pause();
+    }
+  }
+
+  /** Puts a saved cache of `tokens` in the place of what is there. */
+  restore(tokens: readonly number[], cache: Uint8Array): void {
+    this.#tokens.length = 0;
+    const reached = this.model.restoreCache(tokens.length, cache);
+    for (let i = 0; i < reached; i++) this.#tokens.push(tokens[i]!);
   }
 
   /** Runs tokens, at most `model.blockRoom()`, and adds them to the cache. Returns the logits of the last `rows`. */

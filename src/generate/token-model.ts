@@ -16,4 +16,14 @@ export interface TokenModel {
   forwardRows(tokens: ArrayLike<number>, rows: number): readonly Float32Array[];
   /** Most tokens that the next pass takes. */
   blockRoom(): number;
+  /** Tells the model's numbers from those of others. */
+  digest(): Promise<string>;
+  /** How the cache is stored: a saved one only goes back where it is stored alike. */
+  readonly kv: object;
+  /** Bytes of the saved cache of so many tokens. */
+  cacheBytes(tokens: number): number;
+  /** Copies the cache of the first `tokens` tokens to `target`, `cacheBytes` bytes. */
+  saveCache(tokens: number, target: Uint8Array): void;
+  /** Puts a saved cache in the place of what is there; returns the position reached, which may be lower than `tokens` where they fill the context. */
+  restoreCache(tokens: number, source: Uint8Array): number;
 }

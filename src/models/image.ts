@@ -8,6 +8,8 @@ import type { TokenizerData } from '../core/tokenizer-data.ts';
 export const FORMAT_VERSION = 2;
 /** Every array of an image starts at a multiple of this many bytes. */
 export const IMAGE_ALIGNMENT = 64;
+/** An image is cut every so many bytes into the shards of a container, and to be hashed: static hosts accept files of 25 MiB. */
+export const SHARD_BYTES = 24 * 1024 * 1024;
 
 /** Where an array lies in the image: bytes from its start, 64-byte aligned. */
 export interface ArrayRef {
@@ -102,6 +104,8 @@ export interface ModelImage {
   pieces(): Iterable<Piece> | AsyncIterable<Piece>;
   /** Pieces that may be filled at once; default 1. */
   readonly parallel?: number | undefined;
+  /** SHA-256 of its cuts of SHARD_BYTES, in lower-case hexadecimal, where they are known before it is read. */
+  readonly cuts?: readonly string[] | undefined;
   close(): Promise<void>;
 }
 

@@ -3,7 +3,8 @@ import { TetradError } from '../core/errors.ts';
 import { ceilTo } from '../formats/layout.ts';
 import type { KvFormat } from '../formats/number-format.ts';
 import type { Manifest } from '../models/image.ts';
-import { layoutMemory } from './layout.ts';
+import type { MemoryLayout } from './layout.ts';
+import { splitPlan, type Memories } from './split.ts';
 
 export interface EstimateOptions {
   /** Tokens of KV cache. */
@@ -14,6 +15,8 @@ export interface EstimateOptions {
   readonly logitRows?: number | undefined;
   /** KV caches. Default 1. */
   readonly sequences?: number | undefined;
+  /** Memories that the layers are shared out over. Default `auto`, as few as can hold them. */
+  readonly memories?: Memories | undefined;
 }
 
 /** What a model will need, in bytes, before anything is loaded: the same sums that loading allocates. */
@@ -26,6 +29,8 @@ export interface Estimate {
   readonly activations: number;
   /** Linear memory in all, in whole WebAssembly pages. JavaScript's own heap (tokenizer, sampler, code) comes on top: some 17 MB. */
   readonly total: number;
+  /** The same of each memory: several where one cannot hold the model, or several were asked for. */
+  readonly memories: readonly number[];
   readonly platforms: readonly { readonly name: string; readonly limit: number; readonly fits: boolean }[];
 }
 
@@ -41,11 +46,16 @@ const PLATFORMS = [
 /** JavaScript's heap beside linear memory: tokenizer, sampler and code, measured with the 49k vocabulary of SmolLM2 (docs/benchmarks.md). */
 const HEAP_ALLOWANCE = 17e6;
 
-export function estimate(manifest: Manifest, { context, kv, threads, logitRows = 1, sequences = 1 }: EstimateOptions): Estimate {
-  const { total: bytes, parts } = layoutMemory(manifest, { context, kv, threads, logitRows, sequences });
-  const total = ceilTo(bytes, MEMORY_PAGE);
+export function estimate(manifest: Manifest, { context, kv, threads, logitRows = 1, sequences = 1, memories: wanted }: EstimateOptions): Estimate {
+  const parts = splitPlan(manifest, { context, kv, threads, logitRows, sequences }, wanted);
+  const sum = (of: (layout: MemoryLayout) => number): number => parts.reduce((bytes, { layout }) => bytes + of(layout), 0);
+  const memories = parts.map(({ layout }) => ceilTo(layout.total, MEMORY_PAGE));
+  const total = memories.reduce((bytes, memory) => bytes + memory, 0);
   const platforms = PLATFORMS.map((platform) => ({ ...platform, fits: total + HEAP_ALLOWANCE <= platform.limit }));
-  return { ...parts, total, platforms };
+  return {
+    weights: sum((layout) => layout.parts.weights), kv: sum((layout) => layout.parts.kv), tables: sum((layout) => layout.parts.tables),
+    activations: sum((layout) => layout.parts.activations), total, memories, platforms,
+  };
 }
 
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;

@@ -1,7 +1,16 @@
-import type { CopyOptions, ModelImage } from '../models/image.ts';
+import type { CopyOptions, ModelImage, Piece } from '../models/image.ts';
+import { scatter, together, type Region } from './regions.ts';
+
+/** Straight into its place, or where it lies in several by way of a copy. */
+async function fillPiece(piece: Piece, regions: readonly Region[], signal: AbortSignal | undefined): Promise<void> {
+  const place = together(regions, piece.offset, piece.offset + piece.bytes);
+  const bytes = place ?? new Uint8Array(piece.bytes);
+  await piece.fill(bytes, signal);
+  if (!place) scatter(regions, piece.offset, bytes);
+}
 
 /** Streams an image to where it is to lie, as many pieces at once as it allows. After an error, no piece is begun, and those begun are waited for. */
-export async function fill(image: ModelImage, target: Uint8Array, { signal, onProgress }: CopyOptions): Promise<void> {
+export async function fill(image: ModelImage, regions: readonly Region[], { signal, onProgress }: CopyOptions): Promise<void> {
   const pieces = image.pieces();
   const iterator = Symbol.asyncIterator in pieces ? pieces[Symbol.asyncIterator]() : pieces[Symbol.iterator]();
   let loaded = 0;
@@ -12,7 +21,7 @@ export async function fill(image: ModelImage, target: Uint8Array, { signal, onPr
         const { done, value: piece } = await iterator.next();
         if (done) return;
         signal?.throwIfAborted();
-        await piece.fill(target.subarray(piece.offset, piece.offset + piece.bytes), signal);
+        await fillPiece(piece, regions, signal);
         loaded += piece.bytes;
         onProgress?.({ stage: 'load', loaded, total: image.manifest.bytes });
       }

@@ -53,6 +53,8 @@ export class Forward {
   readonly #config: ModelConfig;
   readonly #layout: MemoryLayout;
   readonly #team: Team;
+  /** Number of the first layer. */
+  readonly #first: number;
   readonly #layers: readonly Layer[];
   /** What stands before and after the layers; null: the plan has layers only. */
   readonly #ends: { readonly embed: BoundLinear; readonly output: BoundLinear; readonly norm: number } | null;
@@ -61,21 +63,25 @@ export class Forward {
   readonly #rotation: { readonly order: number; readonly matrix: number; readonly inverse: number } | null;
 
   constructor(plan: Plan, backend: Backend, layout: MemoryLayout, options: Pick<LayoutOptions, 'context' | 'kv' | 'sequences'>, team: Team) {
-    const { config } = plan;
+    const { config, first = 0 } = plan;
     this.#backend = backend;
     this.#config = config;
     this.#layout = layout;
     this.#team = team;
     const bind = (name: string): BoundLinear => new BoundLinear(backend, layout, team, name, plan.linears[name]!);
     const vector = (name: string): number => layout.image + plan.vectors[name]!.offset;
-    this.#layers = Array.from({ length: config.layers }, (_, i) => ({
-      attentionNorm: vector(`layers.${i}.attn.norm`),
-      qkv: bind(`layers.${i}.attn.qkv`),
-      o: bind(`layers.${i}.attn.o`),
-      ffnNorm: vector(`layers.${i}.mlp.norm`),
-      gateUp: bind(`layers.${i}.mlp.gate_up`),
-      down: bind(`layers.${i}.mlp.down`),
-    }));
+    this.#first = first;
+    this.#layers = Array.from({ length: config.layers }, (_, i) => {
+      const at = `layers.${first + i}.`;
+      return {
+        attentionNorm: vector(`${at}attn.norm`),
+        qkv: bind(`${at}attn.qkv`),
+        o: bind(`${at}attn.o`),
+        ffnNorm: vector(`${at}mlp.norm`),
+        gateUp: bind(`${at}mlp.gate_up`),
+        down: bind(`${at}mlp.down`),
+      };
+    });
     const output = plan.linears['output'] ? bind('output') : null;
     this.#ends = output && { embed: plan.linears['embed'] ? bind('embed') : output, output, norm: vector('norm') };
     this.caches = Array.from({ length: options.sequences }, (_, sequence) => new KvCache(backend, layout, plan, options.kv, options.context, sequence));
@@ -105,9 +111,14 @@ export class Forward {
     if (rotation) this.#backend.kernels.hadamard(this.#layout.x, stride / 4, tokens.length, this.#config.hidden, rotation.order, rotation.matrix, this.#layout.gemmScratch);
   }
 
-  /** Runs a block, which crosses no page, or a token of each of several sequences; leaves the logits of the last `rows` tokens. See `Command` for 0 and -1 rows. */
-  run({ count, sequences, rows }: Command): void {
-    const { heads, kvHeads, headDim, hidden, ffn, normEps, vocab } = this.#config;
+  /** Runs a block, which crosses no page, or a token of each of several sequences; leaves the logits of the last `rows` tokens. See `Command`. */
+  run(command: Command): void {
+    if (command.sequences > 0) this.#runLayers(command);
+    if (command.rows > 0) this.#runOutput(command);
+  }
+
+  #runLayers({ count, sequences, rows }: Command): void {
+    const { heads, kvHeads, headDim, hidden, ffn, normEps } = this.#config;
     const l = this.#layout;
     const xStride = padded(hidden);
     const qkvStride = padded((heads + 2 * kvHeads) * headDim);
@@ -140,13 +151,17 @@ export class Forward {
       layer.down.multiply(l.x, xStride, count, 1);
     }
     this.#show('hidden', this.#layers.length, l.x, count, xStride, hidden);
-    if (rows === 0) return;
+  }
+
+  #runOutput({ count, rows }: Command): void {
+    const { hidden, normEps, vocab } = this.#config;
+    const xStride = padded(hidden);
     const { output, norm } = this.#ends!;
-    const last = l.x + (count - rows) * xStride * 4;
+    const last = this.#layout.x + (count - rows) * xStride * 4;
     this.#turnBack(last, xStride, rows);
     output.fromNorm(last, xStride, rows, norm, normEps);
     this.#observe(output, rows);
-    output.multiply(l.logits, padded(vocab), rows, 0);
+    output.multiply(this.#layout.logits, padded(vocab), rows, 0);
   }
 
   /** Undoes the rotation of hidden states, in place. */
@@ -241,8 +256,9 @@ export class Forward {
     const { f32 } = this.#backend.memory;
     const keys = (this.#layout.qkv >>> 2) + heads * headDim;
     const cols = kvHeads * headDim;
-    this.tap(`layers.${layer}.attn.keys`, f32.subarray(keys, keys + tokens * stride), tokens, stride, cols);
-    this.tap(`layers.${layer}.attn.values`, f32.subarray(keys + cols, keys + cols + tokens * stride), tokens, stride, cols);
+    const at = `layers.${this.#first + layer}.attn.`;
+    this.tap(`${at}keys`, f32.subarray(keys, keys + tokens * stride), tokens, stride, cols);
+    this.tap(`${at}values`, f32.subarray(keys + cols, keys + cols + tokens * stride), tokens, stride, cols);
   }
 
   #show(edge: Edge, layer: number, address: number, tokens: number, stride: number, cols: number): void {

@@ -4,6 +4,7 @@ import { keptPages, kvHeadBytes, openFormat } from '../formats/kv-layout.ts';
 import { isCodes, isPaged, type KvCodesFormat, type KvFormat } from '../formats/number-format.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { CHUNK, RANGE, SPLIT, blockScratchBytes, chunksOf, partialBytes } from './attention-units.ts';
+import { clearColumns, clearSlots } from './cache-bytes.ts';
 import { kvLayerBytes, type MemoryLayout, type Plan } from './layout.ts';
 
 /**
@@ -17,7 +18,8 @@ export class KvCache {
   readonly #base: number;
   readonly #config: ModelConfig;
   readonly #format: KvFormat;
-  /** Pages from page 0 on that are never packed. */
+  /** Pages of the context, and how many from page 0 on are never packed. */
+  readonly #pages: number;
   readonly #kept: number;
   readonly #group: number;
   readonly #scale: number;
@@ -34,13 +36,14 @@ export class KvCache {
   #open = 0;
 
   constructor(backend: Backend, layout: MemoryLayout, plan: Plan, format: KvFormat, context: number, sequence: number) {
-    const { config } = plan;
+    const { config, first = 0 } = plan;
     this.#base = layout.kv + sequence * layout.kvBytes;
     this.#backend = backend;
     this.#layout = layout;
     this.#config = config;
     const { layers, heads, kvHeads, headDim } = config;
     this.#format = format;
+    this.#pages = Math.ceil(context / PAGE);
     this.#kept = keptPages(format);
     this.#group = heads / kvHeads;
     this.#scale = Math.fround(1 / Math.sqrt(headDim));
@@ -51,7 +54,7 @@ export class KvCache {
     this.#partialBytes = partialBytes(config, SPLIT);
     this.#layerBytes = kvLayerBytes(format, context, kvHeads, headDim);
     const fixed = isCodes(format) && format.per === 'static';
-    this.#constants = Array.from({ length: layers }, (_, layer) => (fixed ? layout.image + plan.vectors[`layers.${layer}.attn.kv`]!.offset : 0));
+    this.#constants = Array.from({ length: layers }, (_, layer) => (fixed ? layout.image + plan.vectors[`layers.${first + layer}.attn.kv`]!.offset : 0));
   }
 
   /** Address of a page of a layer in its open form: a kept page, or the one being filled. */
@@ -66,15 +69,18 @@ export class KvCache {
 
   /** Makes `page` the one being filled; packs the page before it. */
   begin(page: number): void {
-    const format = this.#format;
-    if (isPaged(format) && page !== this.#open && this.#open >= this.#kept) {
-      const { layers, kvHeads, headDim } = this.#config;
-      for (let layer = 0; layer < layers; layer++) {
-        const from = this.#page(layer, this.#open);
-        this.#backend.kernels.kvClose(from, this.#packed(layer, this.#open), kvHeads, headDim, format.keyGroup, format.valueGroup);
-      }
+    if (page !== this.#open && this.#open >= this.#kept) {
+      const { layers } = this.#config;
+      for (let layer = 0; layer < layers; layer++) this.#close(this.#page(layer, this.#open), this.#packed(layer, this.#open));
     }
     this.#open = page;
+  }
+
+  /** Packs a page. */
+  #close(from: number, to: number): void {
+    const format = this.#format;
+    const { kvHeads, headDim } = this.#config;
+    if (isPaged(format)) this.#backend.kernels.kvClose(from, to, kvHeads, headDim, format.keyGroup, format.valueGroup);
   }
 
   /** Drops all from position `position` on; returns the position reached, lower where the open form of its page is gone. */
@@ -83,6 +89,58 @@ export class KvCache {
     const whole = page === this.#open || page < this.#kept;
     this.#open = page;
     return whole ? position : page * PAGE;
+  }
+
+  /**
+   * Copies what it holds of the first `tokens` tokens to `target` from `at` on, `cacheBytes` bytes, and returns their end: layer by layer, pages that are full as
+   * they are once the next has begun, and zeros for what means nothing. So the bytes depend on the tokens alone.
+   */
+  save(tokens: number, target: Uint8Array, at: number): number {
+    const { layers, kvHeads, headDim } = this.#config;
+    const full = Math.floor(tokens / PAGE);
+    for (let layer = 0; layer < layers; layer++) {
+      for (let page = 0; page * PAGE < tokens; page++) {
+        const packs = page < full && page >= this.#kept;
+        const from = packs ? this.#closed(layer, page) : this.#page(layer, page);
+        const end = at + (packs ? this.#packedBytes : this.#openBytes);
+        target.set(this.#backend.memory.u8.subarray(from, from + end - at), at);
+        if (packs) clearColumns(target.subarray(at, end), kvHeads, headDim);
+        if (page === full) clearSlots(target.subarray(at, end), openFormat(this.#format), kvHeads, headDim, tokens % PAGE);
+        at = end;
+      }
+    }
+    return at;
+  }
+
+  /**
+   * Takes over what `save` gave of `tokens` tokens, from `at` on; returns the bytes' end. The position reached is `placed(tokens)`.
+   */
+  restore(tokens: number, source: Uint8Array, at: number): number {
+    const { layers } = this.#config;
+    const full = Math.floor(tokens / PAGE);
+    for (let layer = 0; layer < layers; layer++) {
+      for (let page = 0; page * PAGE < tokens; page++) {
+        const packed = page < full && page >= this.#kept;
+        const end = at + (packed ? this.#packedBytes : this.#openBytes);
+        if (page * PAGE < this.placed(tokens)) this.#backend.memory.u8.set(source.subarray(at, end), packed ? this.#packed(layer, page) : this.#page(layer, page));
+        at = end;
+      }
+    }
+    this.#open = Math.floor(this.placed(tokens) / PAGE);
+    return at;
+  }
+
+  /** How many of `tokens` saved tokens it can take over: where they fill the context, its last page has no place to be packed in. */
+  placed(tokens: number): number {
+    const last = this.#pages - 1;
+    return last >= this.#kept && tokens === this.#pages * PAGE ? last * PAGE : tokens;
+  }
+
+  /** Address of a full page in its packed form: one that is still open is packed to memory that only blocks use. */
+  #closed(layer: number, page: number): number {
+    if (page < this.#open) return this.#packed(layer, page);
+    this.#close(this.#page(layer, page), this.#layout.qkv);
+    return this.#layout.qkv;
   }
 
   /** Appends the parts of `many` KV heads of `tokens` rows of the fused q, k, v buffer, from row `row` on, at `slot` of page `page`. */

@@ -26,7 +26,10 @@ export interface LayoutOptions {
 }
 
 /** What the layout and the forward pass need of a manifest: no tokenizer, so that it is quick to post to a worker. */
-export type Plan = Pick<Manifest, 'config' | 'linears' | 'vectors' | 'bytes' | 'rotated'>;
+export interface Plan extends Pick<Manifest, 'config' | 'linears' | 'vectors' | 'bytes' | 'rotated'> {
+  /** Number of its first layer, whose names have it; default 0. Others are those of an earlier part (`split.ts`). */
+  readonly first?: number | undefined;
+}
 
 /** Most tokens of a block whose inputs every rank computes for itself: less work than the barrier that sharing it would take. */
 export const OWN_TOKENS = 4;

@@ -11,6 +11,7 @@ import type { LayoutOptions } from './layout.ts';
 import type { MomentOptions } from './moment-layout.ts';
 import type { Counted } from './moments.ts';
 import { openPlan, type OpenOptions, type Opened } from './open-plan.ts';
+import { wholeRegion } from './regions.ts';
 import { Solo } from './team.ts';
 
 export type { OpenBackend } from '../backends/backend.ts';
@@ -86,7 +87,7 @@ export class LayerStack implements AsyncDisposable {
   async refill(image: ModelImage, options: CopyOptions = {}): Promise<void> {
     if (!this.fits(image.manifest)) throw new TetradError('invalid_argument', 'Cannot replace layers: the layout of the new ones differs, needed is the same');
     const { layout, backend } = this.#opened;
-    await fill(image, backend.memory.u8.subarray(layout.image, layout.image + image.manifest.bytes), options);
+    await fill(image, wholeRegion(backend.memory.u8.subarray(layout.image, layout.image + image.manifest.bytes)), options);
     this.#forward.prepare();
     this.reset();
   }

@@ -5,7 +5,8 @@ export const MOST_THREADS = 64;
 
 /**
  * What the ranks are to do: run `count` tokens, of one sequence or of several, one of each, that the layout's `batch` names; then the output layer for
- * the last `rows` of them. 0: it ends with the last layer; -1: before that layer's last product, when all inputs have been seen.
+ * the last `rows` of them. 0 rows: it ends with the last layer; -1: before that layer's last product, when all inputs have been seen. 0 sequences: the output
+ * layer alone, of hidden states that have been through all layers.
  */
 export interface Command {
   readonly count: number;

@@ -35,8 +35,8 @@ export class Workers {
 
   constructor(host: ThreadHost, job: Pick<WorkerJob, 'handle' | 'plan' | 'options'>) {
     const { threads } = job.options;
-    const { config, linears, vectors, bytes, rotated } = job.plan;
-    const plan = { config, linears, vectors, bytes, ...(rotated && { rotated }) };
+    const { config, linears, vectors, bytes, first, rotated } = job.plan;
+    const plan = { config, linears, vectors, bytes, first, ...(rotated && { rotated }) };
     const spin = threads <= host.processors;
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     this.#control = new Control(control, { spin, mayBlock: host.mayBlock, now: host.now });

@@ -6,6 +6,7 @@ import { LOGIT_ROWS } from '../generate/speculation.ts';
 import type { CopyOptions, Manifest, ModelImage } from '../models/image.ts';
 import { createDecoder, type Decoder } from '../runtime/decoder.ts';
 import { checkBudget, estimate, type Estimate, type EstimateOptions } from '../runtime/estimate.ts';
+import type { Memories } from '../runtime/split.ts';
 import { MOST_THREADS } from '../runtime/team.ts';
 import type { ThreadHost } from '../runtime/workers.ts';
 import { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -23,6 +24,10 @@ export interface MemoryOptions extends CopyOptions {
    * Default: auto.
    */
   readonly threads?: number | 'auto' | undefined;
+  /**
+   * Memories that the layers are shared out over, each of up to 4 GiB; `auto`: as few as can hold them. Results do not depend on it. Default: auto.
+   */
+  readonly memories?: Memories | undefined;
   /** Hears, in a sentence, why a thread count that was asked for is not taken, or may not be wise. */
   readonly onNote?: ((note: string) => void) | undefined;
 }
@@ -53,6 +58,7 @@ const resolve = ({ config, kv }: Manifest, options: MemoryOptions & RowOptions, 
   kv: options.kv === undefined ? kv : kvFormat(options.kv),
   logitRows: options.logitRows ?? LOGIT_ROWS,
   threads,
+  memories: options.memories,
 });
 
 /** What loading with these options, on so many threads, will need. */
@@ -70,18 +76,20 @@ export interface Platform {
 
 /** Without threads and a host: on one thread. */
 export interface DecoderRequest extends Omit<MemoryOptions, 'threads'>, RowOptions, Pick<Platform, 'open'>, Partial<Omit<Platform, 'open'>> {
+  /** Have what the model's digest needs hashed where the image does not bring it; default false. */
+  readonly hashed?: boolean | undefined;
 }
 
 /** Streams an image into a fresh backend. */
 export function decoderOf(image: ModelImage, request: DecoderRequest): Promise<Decoder> {
-  const { open, budget, threads = 1, host = null, signal, onProgress } = request;
+  const { open, budget, threads = 1, host = null, signal, onProgress, hashed } = request;
   if (budget !== undefined) checkBudget(estimateOf(image.manifest, request, threads), budget);
-  return createDecoder(image, open, { ...resolve(image.manifest, request, threads), host, signal, onProgress });
+  return createDecoder(image, open, { ...resolve(image.manifest, request, threads), host, signal, onProgress, hashed });
 }
 
 /** A model ready to generate. The image can be closed afterwards. */
 export async function modelOf(image: ModelImage, request: DecoderRequest & { readonly now: () => number }): Promise<Model<Estimate>> {
-  const tokens = await decoderOf(image, request);
+  const tokens = await decoderOf(image, { ...request, hashed: true });
   const { tokenizer, config } = image.manifest;
   const parts = { tokens, config, estimate: estimateOf(image.manifest, request, tokens.threads), now: request.now, release: () => tokens.dispose() };
   try {

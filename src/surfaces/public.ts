@@ -4,6 +4,7 @@ export type { ByteDirectory, ByteSource, OnProgress, Progress } from '../core/by
 export type { Generation, GenerationResult, Usage } from '../generate/generation.ts';
 export type { GenerateOptions, Model } from '../generate/model.ts';
 export type { SamplingOptions } from '../generate/sampling-options.ts';
+export type { Session, SessionOptions } from '../generate/session.ts';
 export type { Speculate } from '../generate/speculation.ts';
 export type { ModelConfig } from '../models/config.ts';
 export type { ModelImage } from '../models/image.ts';

@@ -25,7 +25,7 @@ export const layers: readonly Layer[] = [
   { folder: 'backends/open.ts', may: ['core', 'kernels', 'backends', 'backends/reference', 'backends/wasm', 'backends/webgpu'] },
   { folder: 'runtime', may: ['core', 'formats', 'models', 'kernels', 'backends'] },
   { folder: 'calibrate', may: ['core', 'formats', 'models', 'tokenizer', 'runtime'] },
-  { folder: 'generate', may: ['core', 'tokenizer', 'runtime'], types: ['models'] },
+  { folder: 'generate', may: ['core', 'tokenizer', 'runtime'], types: ['models'], packages: ['valibot'] },
   { folder: 'evaluate', may: ['core', 'formats', 'models', 'tokenizer', 'runtime'] },
   { folder: 'quantize', may: ['core', 'formats', 'models', 'calibrate', 'container', 'quantize/recipes'], packages: ['valibot'] },
   { folder: 'quantize/recipes', may: ['formats'], types: ['quantize'] },

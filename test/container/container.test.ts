@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { openContainer } from '../../src/container/read.ts';
-import { SHARD_BYTES } from '../../src/container/schema.ts';
 import { writeContainer } from '../../src/container/write.ts';
-import type { ModelImage, Piece } from '../../src/models/image.ts';
+import { SHARD_BYTES, type ModelImage, type Piece } from '../../src/models/image.ts';
 import { RECIPE_NAMES, recipe } from '../../src/quantize/registry.ts';
 import { quantize } from '../../src/quantize/run.ts';
 import { bytesDirectory } from '../support/bytes.ts';

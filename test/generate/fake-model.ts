@@ -47,6 +47,28 @@ export class FakeModel implements TokenModel {
     }).slice(-rows);
   }
 
+  readonly kv = { bits: 32 };
+
+  digest(): Promise<string> {
+    return Promise.resolve('f'.repeat(64));
+  }
+
+  cacheBytes(tokens: number): number {
+    return 2 * tokens;
+  }
+
+  saveCache(tokens: number, target: Uint8Array): void {
+    const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+    for (let i = 0; i < tokens; i++) view.setUint16(2 * i, this.cache[i]!);
+  }
+
+  restoreCache(tokens: number, source: Uint8Array): number {
+    const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
+    this.cache.length = 0;
+    for (let i = 0; i < tokens; i++) this.cache.push(view.getUint16(2 * i));
+    return tokens;
+  }
+
   /** After the tokens in the cache. */
   logits(): Float32Array {
     const logits = new Float32Array(this.vocab);

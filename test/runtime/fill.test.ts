@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { pause } from '../../src/core/pause.ts';
 import type { Manifest, ModelImage, Piece } from '../../src/models/image.ts';
 import { fill } from '../../src/runtime/fill.ts';
+import { wholeRegion } from '../../src/runtime/regions.ts';
 
 const COUNT = 7;
 
@@ -41,7 +42,7 @@ describe('fill()', () => {
     const { image, seen } = imageOf(parallel);
     const target = new Uint8Array(COUNT * 10);
     const loaded: number[] = [];
-    await fill(image, target, { onProgress: (progress) => loaded.push(progress.loaded) });
+    await fill(image, wholeRegion(target), { onProgress: (progress) => loaded.push(progress.loaded) });
     expect(seen.most).toBe(most);
     expect(Array.from({ length: COUNT }, (_, i) => target[i * 10 + 9])).toEqual([0, 1, 2, 3, 4, 5, 6]);
     expect(loaded).toEqual([10, 20, 30, 40, 50, 60, 70]);
@@ -49,7 +50,7 @@ describe('fill()', () => {
 
   it('after an error begins no more, and waits for those begun', async () => {
     const { image, seen } = imageOf(2, 2);
-    await expect(fill(image, new Uint8Array(COUNT * 10), {})).rejects.toThrow('piece 2');
+    await expect(fill(image, wholeRegion(new Uint8Array(COUNT * 10)), {})).rejects.toThrow('piece 2');
     expect(seen.ended.toSorted()).toEqual(seen.begun.toSorted());
     expect(seen.begun.length).toBeLessThan(COUNT);
     expect(seen.closed).toBe(true);
@@ -57,7 +58,7 @@ describe('fill()', () => {
 
   it('stops with the reason of its signal', async () => {
     const { image, seen } = imageOf(2);
-    await expect(fill(image, new Uint8Array(COUNT * 10), { signal: AbortSignal.abort('enough') })).rejects.toBe('enough');
+    await expect(fill(image, wholeRegion(new Uint8Array(COUNT * 10)), { signal: AbortSignal.abort('enough') })).rejects.toBe('enough');
     expect(seen.begun).toEqual([]);
   });
 });
