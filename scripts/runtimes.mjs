@@ -33,6 +33,7 @@ const pinned = {
   bun: { version: '1.4.5', from: bunPackage, file: `bin/bun${exe}` },
   workerd: { version: '1.20261117.1', from: () => workerdPackage, file: `bin/workerd${exe}` },
   playwright: { version: '1.65.1', from: () => 'playwright-core', file: 'index.mjs' }, // drives the browsers below
+  axe: { version: '4.14.1', from: () => 'axe-core', file: 'axe.min.js' }, // finds what keeps people from using a page
 };
 
 export const runtimeNames = Object.keys(pinned);

@@ -4,6 +4,8 @@ import * as view from './view.js';
 /** @typedef {{ role: 'user' | 'assistant', content: string }} Message */
 
 const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+/** What a reader is told of how a reply ended. */
+const ENDS = { length: 'The context is full: begin a new chat', stopped: 'Stopped' };
 const model = new URL('./model/', document.baseURI).href;
 /** @type {Message[]} */
 let messages = [];
@@ -48,7 +50,7 @@ const heard = {
   piece: ({ text }) => reply && view.extendMessage(reply, text),
   done: ({ text, reason, facts }) => {
     view.showFacts(facts);
-    finish(text, reason === 'length' ? 'The context is full: begin a new chat' : reason === 'stopped' ? 'Stopped' : '');
+    finish(text, [ENDS[reason], facts.decode && view.rateText(facts.decode)].filter(Boolean).join(', '));
   },
   failed: ({ text, message }) => finish(text ?? '', '', message),
   unusable: ({ message }) => {

@@ -6,12 +6,12 @@ const WHO = { user: 'You', assistant: 'Model' };
 const STAGES = { download: 'Downloading', load: 'Reading into memory' };
 
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+export const rateText = (rate) => `${rate.toFixed(rate < 100 ? 1 : 0)} tokens/s`;
 /** How each fact of the panel is written. */
 const FACTS = {
   engine: String, threads: String, storage: String, context: (n) => `${n.toLocaleString()} tokens`,
   loadTime: (ms) => `${(ms / 1000).toFixed(2)} s`, firstToken: (ms) => `${Math.round(ms)} ms`,
-  prefill: (rate) => `${rate.toFixed(0)} tokens/s`, decode: (rate) => `${rate.toFixed(1)} tokens/s`,
-  memory: megabytes, weights: megabytes, kv: megabytes,
+  prefill: rateText, decode: rateText, memory: megabytes, weights: megabytes, kv: megabytes,
 };
 
 function show(id, text) {

@@ -2,7 +2,7 @@
 import { listModels, load, removeModel, TetradError, webCache } from 'tetrad/browser';
 
 const CONTEXT = 2048;
-const PLACES = { files: "this browser's files", responses: "this browser's cache", memory: 'memory only' };
+const PLACES = { files: 'browser files', responses: 'browser cache', memory: 'memory only' };
 
 let model = null;
 /** Ends what is going on: a load or a reply. */
@@ -27,7 +27,7 @@ async function start({ model: address }) {
   }
   const { total, weights, kv } = model.estimate;
   const { kind } = await webCache();
-  say('ready', { facts: { engine: `WebAssembly, ${model.path}`, threads: model.threads, loadTime: performance.now() - started, context: model.context, memory: total, weights, kv, storage: PLACES[kind] } });
+  say('ready', { facts: { engine: model.kernels, threads: model.threads, loadTime: performance.now() - started, context: model.context, memory: total, weights, kv, storage: PLACES[kind] } });
 }
 
 async function chat({ messages }) {

@@ -15,6 +15,9 @@ export interface ModelParts<Estimate> {
   readonly config: ModelConfig;
   /** What the model was estimated to need when it was loaded. */
   readonly estimate: Estimate;
+  /** The kernels that were chosen: `scalar`, `simd128`, `relaxed-i16` or `relaxed-i32`. */
+  readonly kernels: string;
+  readonly threads: number;
   /** Milliseconds on a steady clock, such as `performance.now`. */
   readonly now: () => number;
   /** Gives back what the model holds. */
@@ -26,6 +29,8 @@ export class Model<Estimate = unknown> implements AsyncDisposable {
   readonly tokenizer: Tokenizer;
   readonly config: ModelConfig;
   readonly estimate: Estimate;
+  readonly kernels: string;
+  readonly threads: number;
   readonly #engine: Engine;
   readonly #release: (() => void | Promise<void>) | undefined;
   #disposing: Promise<void> | undefined;
@@ -34,6 +39,8 @@ export class Model<Estimate = unknown> implements AsyncDisposable {
     this.tokenizer = parts.tokenizer;
     this.config = parts.config;
     this.estimate = parts.estimate;
+    this.kernels = parts.kernels;
+    this.threads = parts.threads;
     this.#engine = new Engine(parts.tokens, parts.tokenizer, parts.now);
     this.#release = parts.release;
   }

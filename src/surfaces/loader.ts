@@ -91,7 +91,8 @@ export function decoderOf(image: ModelImage, request: DecoderRequest): Promise<D
 export async function modelOf(image: ModelImage, request: DecoderRequest & { readonly now: () => number }): Promise<Model<Estimate>> {
   const tokens = await decoderOf(image, { ...request, hashed: true });
   const { tokenizer, config } = image.manifest;
-  const parts = { tokens, config, estimate: estimateOf(image.manifest, request, tokens.threads), now: request.now, release: () => tokens.dispose() };
+  const { threads, backend: { path: kernels } } = tokens;
+  const parts = { tokens, config, kernels, threads, estimate: estimateOf(image.manifest, request, threads), now: request.now, release: () => tokens.dispose() };
   try {
     return new Model({ ...parts, tokenizer: new Tokenizer(tokenizer) });
   } catch (error) {

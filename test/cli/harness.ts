@@ -72,7 +72,7 @@ export function tinyEngine(calls: Calls, text = 'Hello'): Engine {
         logits[script[said(tokens.cache, script)]!] = 100;
         return logits;
       };
-      return new Model({ tokens, tokenizer, config: tinyStore().config, estimate: null, now: () => performance.now() });
+      return new Model({ tokens, tokenizer, config: tinyStore().config, kernels: 'scalar', threads: 1, estimate: null, now: () => performance.now() });
     },
     pack: async (source, directory, options) => {
       const image = await engine.openImage(source, options);

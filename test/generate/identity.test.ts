@@ -24,7 +24,7 @@ function repetitive(context: number, page: number): { fake: FakeModel; model: Mo
   fake.memory = 2;
   fake.page = page;
   let clock = 0;
-  return { fake, model: new Model({ tokens: fake, tokenizer: byteTokenizer({ eos: [END] }), config, estimate: null, now: () => clock++ }) };
+  return { fake, model: new Model({ tokens: fake, tokenizer: byteTokenizer({ eos: [END] }), config, kernels: 'scalar', threads: 1, estimate: null, now: () => clock++ }) };
 }
 
 /** What must not depend on guesses. */
@@ -109,7 +109,7 @@ describe.each([['4-bit', KV4], ['f32', KV32]] as const)('a decoder with a %s cac
     const image = quantize(tinyStore({ config: { context: 512 } }), recipe('w4a8'));
     const open = async (): Promise<Model> => {
       const tokens = await createDecoder(image, (bytes) => openWasm(modules, 'simd128', bytes), { context: 300, kv, logitRows: LOGIT_ROWS });
-      return new Model({ tokens, tokenizer: new Tokenizer(tinyTokenizer()), config: image.manifest.config, estimate: null, now: () => performance.now() });
+      return new Model({ tokens, tokenizer: new Tokenizer(tinyTokenizer()), config: image.manifest.config, kernels: 'scalar', threads: 1, estimate: null, now: () => performance.now() });
     };
     const [plain, guessing] = [await open(), await open()];
     let accepted = 0;

@@ -12,7 +12,7 @@ const bytes = (text: string): number[] => [...new TextEncoder().encode(text)];
 
 function modelOf(tokens: FakeModel, tokenizer: Tokenizer = byteTokenizer(), release?: () => void): Model {
   let clock = 0;
-  return new Model({ tokens, tokenizer, config, estimate: null, now: () => clock++, release });
+  return new Model({ tokens, tokenizer, config, kernels: 'scalar', threads: 1, estimate: null, now: () => clock++, release });
 }
 
 /** Says `text` after a prompt of `promptLength` tokens, then the end token. */
@@ -125,7 +125,7 @@ describe('Model.generate()', () => {
   test('other work runs during a long generation', async () => {
     let clock = 0;
     const tokens = new FakeModel(BYTE_VOCAB, 4096);
-    const model = new Model({ tokens, tokenizer: byteTokenizer({ eos: [] }), config, estimate: null, now: () => (clock += 5) });
+    const model = new Model({ tokens, tokenizer: byteTokenizer({ eos: [] }), config, kernels: 'scalar', threads: 1, estimate: null, now: () => (clock += 5) });
     const abort = new AbortController();
     setTimeout(() => abort.abort(new Error('timer')), 5);
     expect(await failure(model.generate('x', { signal: abort.signal }).result)).toEqual(new Error('timer'));

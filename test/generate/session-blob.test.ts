@@ -10,7 +10,7 @@ const config = { arch: 'llama', name: 'fake' } as ModelConfig;
 
 function modelOf(fake: FakeModel): Model {
   let clock = 0;
-  return new Model({ tokens: fake, tokenizer: byteTokenizer({ eos: [] }), config, estimate: null, now: () => clock++ });
+  return new Model({ tokens: fake, tokenizer: byteTokenizer({ eos: [] }), config, kernels: 'scalar', threads: 1, estimate: null, now: () => clock++ });
 }
 
 const model = modelOf(new FakeModel(10, 100));

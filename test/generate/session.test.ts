@@ -15,7 +15,7 @@ function fakeModel({ vocab = VOCAB, context = 400, eos = [END] }: { vocab?: numb
   fake.memory = 2;
   fake.page = 4;
   let clock = 0;
-  return { fake, model: new Model({ tokens: fake, tokenizer: byteTokenizer({ eos }), config, estimate: null, now: () => clock++ }) };
+  return { fake, model: new Model({ tokens: fake, tokenizer: byteTokenizer({ eos }), config, kernels: 'scalar', threads: 1, estimate: null, now: () => clock++ }) };
 }
 
 const id = fc.nat(VOCAB - 2);
