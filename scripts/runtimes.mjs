@@ -9,6 +9,10 @@ import { root } from './build.mjs';
 const { platform, arch } = process;
 const exe = platform === 'win32' ? '.exe' : '';
 const LONGEST_MS = 5 * 60_000;
+/** Without a network, npm's own patience is a minute for each package. */
+const QUIETLY = [
+  '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=1000',
+];
 
 const nodePackage = `${platform === 'darwin' && arch === 'arm64' ? 'node-bin' : 'node'}-${platform === 'win32' ? 'win' : platform}-${arch}`;
 const denoPackage = `@deno/${platform}-${arch}${platform === 'linux' ? '-glibc' : ''}`;
@@ -65,7 +69,7 @@ async function install({ name, folder, binary }, timeout) {
   mkdirSync(parent, { recursive: true });
   const stage = mkdtempSync(join(parent, '.stage-'));
   try {
-    await npm(['install', '--prefix', stage, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', `${from()}@${version}`], stage, timeout);
+    await npm(['install', '--prefix', stage, ...QUIETLY, `${from()}@${version}`], stage, timeout);
     const got = join(stage, 'node_modules', from());
     if (!existsSync(join(got, file))) throw new Error(`${from()} brought no ${file}`);
     renameSync(got, folder);
