@@ -88,6 +88,7 @@ class Pull {
       },
     });
     await noted;
+    await this.note([facts.key]);
     if (fresh) this.fresh.add(facts.key);
     return { path: file.path, ...facts };
   }
