@@ -117,6 +117,12 @@ describe('load() from the network', () => {
     ['ftp://host/x', {}, 'invalid_argument'],
   ])('refuses %s with %j', async (name, options, code) => expect(answer(name, options)).rejects.toMatchObject({ code }));
 
+  it('refuses an HF_ENDPOINT that is no address', async () => {
+    process.env['HF_ENDPOINT'] = 'hub.example';
+    await expect(answer('hf:o/gguf')).rejects.toMatchObject({ code: 'invalid_argument', message: expect.stringContaining('HF_ENDPOINT') });
+    process.env['HF_ENDPOINT'] = hub.endpoint;
+  });
+
   it('an abort ends the download, and nothing is loaded', async () => {
     const stop = new AbortController();
     server.plan(faults.stall(20_000), { path: /00\.bin/ });
