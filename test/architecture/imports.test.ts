@@ -72,6 +72,14 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('network and cache run wherever there is fetch: no module of a platform, no global of one', () => {
+    const own = files.filter(({ path }) => /^surfaces\/(?:network|cache)\//.test(path));
+    expect(own.length).toBeGreaterThan(10);
+    const globals = /(?<![.\w$])(?:process|Deno|Bun|navigator|require|Buffer|window|document|localStorage)\b(?!\s*\??:)/g;
+    expect(own.flatMap((file) => matches(file, codeOnly(file.text), globals))).toEqual([]);
+    expect(own.flatMap(({ path, text }) => importsOf(text).filter(({ from }) => !from.startsWith('.')).map(({ from }) => `${path}: ${from}`))).toEqual([]);
+  });
+
   it('no function whose last bits differ between engines occurs below surfaces (powers of 2 are exact)', () => {
     const functions = /\bMath\.(?:exp|expm1|log|log2|log10|log1p|pow|sin|cos|tan|asin|acos|atan|atan2|sinh|cosh|tanh|cbrt|hypot)\b|(?<!\b2 )\*\*/g;
     const wrong = files.filter(({ path }) => !path.startsWith('surfaces/')).flatMap((file) => matches(file, codeOnly(file.text), functions));

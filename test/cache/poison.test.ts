@@ -65,7 +65,7 @@ function narrow(store: CacheStore, room: number): CacheStore {
         },
         append: async (chunk) => (take(chunk.length), part.append(chunk)),
         digest: (signal) => part.digest(signal),
-        commit: async (digest) => (take(100), part.commit(digest)),
+        commit: async (digest, key) => (take(100), part.commit(digest, key)),
         keep: () => part.keep(),
         discard: () => part.discard(),
       };
@@ -109,7 +109,7 @@ describe('whatever happens, the cache has the right bytes or none', () => {
   const quick = (stallMs = 30): Network => quickNetwork({ stallMs, tries: 2, hub: { endpoint: hub.endpoint, token: undefined } });
   const patient = (): Network => quick(20_000);
 
-  it.each([['a strong etag', (version: number) => `"v${version}"`], ['a weak etag', (version: number) => `W/"v${version}"`]])('of a file behind a URL with %s', { timeout: 120_000 }, async (_, etagOf) => {
+  it.each([['a strong etag', (version: number) => `"v${version}"`], ['a weak etag', (version: number) => `W/"v${version}"`]] as const)('of a file behind a URL with %s', { timeout: 120_000 }, async (_, etagOf) => {
     await fc.assert(fc.asyncProperty(fc.array(stepOf(harmless), { minLength: 1, maxLength: 5 }), async (steps) => {
       folder = scratch();
       let version = 0;

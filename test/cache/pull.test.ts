@@ -193,6 +193,15 @@ describe('pullModel()', () => {
     expect(endings(folder).filter((ending) => ending.startsWith('part'))).toEqual([]);
   });
 
+  it('two at once bring the same model from a server that does not tell versions apart', async () => {
+    const name = `${server.origin}/a.gguf`;
+    for (let i = 0; i < 10; i++) {
+      server.files.set('/a.gguf', { bytes: noise(50_000, i), etag: null });
+      await Promise.all([0, 1, 2].map(() => pullModel(net, fileCache(folder), remote(name))));
+      await expectHolds(name, { 'a.gguf': noise(50_000, i) });
+    }
+  });
+
   it('mends what has been damaged in the cache', async () => {
     await pullModel(net, store, remote('hf:o/r'));
     for (const name of readdirSync(folder).filter((file) => file.endsWith('.data'))) {

@@ -84,12 +84,13 @@ class FilePart implements PartialFile {
     return fileDigest(this.#path, signal);
   }
 
-  async commit(sha256: string): Promise<void> {
+  async commit(sha256: string, key = this.#facts.key): Promise<void> {
+    const name = nameOf(key);
     await writing(this.#path, this.#handle.sync());
-    const facts = await writeBeside(this.#folder, `${this.#name}.json`, JSON.stringify({ ...this.#facts, sha256 } satisfies Facts)); // from here on no space is needed
+    const facts = await writeBeside(this.#folder, `${name}.json`, JSON.stringify({ ...this.#facts, key, sha256 } satisfies Facts)); // from here on no space is needed
     await writing(this.#path, this.#handle.close());
-    await writing(this.#path, rename(this.#path, join(this.#folder, `${this.#name}.data`)));
-    await writing(this.#path, rename(facts, join(this.#folder, `${this.#name}.json`)));
+    await writing(this.#path, rename(this.#path, join(this.#folder, `${name}.data`)));
+    await writing(this.#path, rename(facts, join(this.#folder, `${name}.json`)));
     for (const { file } of await freeParts(this.#folder, this.#name)) await quietly(rm(join(this.#folder, file), { force: true }));
   }
 

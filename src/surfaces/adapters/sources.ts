@@ -24,9 +24,11 @@ export interface SourceOptions {
   readonly offline?: boolean | undefined;
 }
 
-/** The hub, by `HF_ENDPOINT` and `HF_TOKEN`, and the platform's `fetch` with its proxies. */
+/** The hub, by `HF_ENDPOINT` and `HF_TOKEN`, and the platform's `fetch` with its proxies. Throws `invalid_argument`. */
 export function systemNetwork(): Network {
-  return network({ hub: { endpoint: process.env['HF_ENDPOINT'] || HUB.endpoint, token: process.env['HF_TOKEN'] || undefined } });
+  const endpoint = process.env['HF_ENDPOINT'] || HUB.endpoint;
+  if (!/^https?:/.test(endpoint) || !URL.canParse(endpoint)) throw new TetradError('invalid_argument', `Cannot use HF_ENDPOINT: it is ${JSON.stringify(endpoint)}, needed is https://HOST`);
+  return network({ hub: { endpoint, token: process.env['HF_TOKEN'] || undefined } });
 }
 
 /** The cache that `TETRAD_CACHE` and `XDG_CACHE_HOME` name. */

@@ -51,13 +51,15 @@ class BlobPart implements PartialFile {
     return digestOf(this.#bytes.subarray(0, this.length));
   }
 
-  async commit(sha256: string): Promise<void> {
+  async commit(sha256: string, key = this.#facts.key): Promise<void> {
+    const name = await nameOf(key);
     try {
-      await this.#blobs.write(`${this.#name}.data`, this.#bytes);
-      await this.#blobs.write(`${this.#name}.json`, new TextEncoder().encode(JSON.stringify({ ...this.#facts, sha256 } satisfies Facts)));
+      await this.#blobs.write(`${name}.data`, this.#bytes);
+      await this.#blobs.write(`${name}.json`, new TextEncoder().encode(JSON.stringify({ ...this.#facts, key, sha256 } satisfies Facts)));
       await this.#blobs.remove(`${this.#name}.part`);
     } catch (cause) {
-      throw writeError(this.#facts.key, cause);
+      for (const ending of ['json', 'data']) await this.#blobs.remove(`${name}.${ending}`).catch(() => {});
+      throw writeError(key, cause);
     }
     this.#release();
   }
@@ -68,7 +70,7 @@ class BlobPart implements PartialFile {
   }
 
   async discard(): Promise<void> {
-    for (const ending of ['json', 'data', 'part']) await this.#blobs.remove(`${this.#name}.${ending}`).catch(() => {});
+    await this.#blobs.remove(`${this.#name}.part`).catch(() => {});
     this.#release();
   }
 }

@@ -33,8 +33,8 @@ export interface PartialFile {
   /** Takes the next bytes; `chunk` may be used again afterwards. Rejects with `storage_full` or `io_error`. */
   append(chunk: Uint8Array): Promise<void>;
   digest(signal?: AbortSignal): Promise<string>;
-  /** Makes it an entry, at once. */
-  commit(sha256: string): Promise<void>;
+  /** Makes it an entry, at once: with the key that it was begun with, or another one that tells more. */
+  commit(sha256: string, key?: string): Promise<void>;
   /** Leaves what is there for the next `begin` with the same key. Does not reject. */
   keep(): Promise<void>;
   /** Removes it. Does not reject. */

@@ -36,7 +36,7 @@ async function attempt(net: Network, store: CacheStore, file: ModelFile, { signa
     throw new TetradError('source_changed', `Cannot read ${shownUrl(file.url)}: it has ${size} bytes, needed are ${file.size}`);
   }
   const versioned = isVersioned(file, remote);
-  const key = digestKey(file) ?? keyOf(file.url, versioned ? version! : crypto.randomUUID());
+  const key = digestKey(file) ?? keyOf(file.url, versioned ? version! : crypto.randomUUID()); // that of nothing else, until the digest is known
   const there = async (): Promise<Downloaded | null> => {
     const entry = await store.get(key);
     if (entry) onBytes?.(key, size, size);
@@ -59,9 +59,10 @@ async function attempt(net: Network, store: CacheStore, file: ModelFile, { signa
     if (file.sha256 !== null && sha256 !== file.sha256) {
       throw new TetradError('digest_mismatch', `Cannot read ${shownUrl(file.url)}: its SHA-256 is ${sha256}, needed is ${file.sha256}`);
     }
-    await partial.commit(sha256);
+    const own = versioned ? key : keyOf(file.url, sha256);
+    await partial.commit(sha256, own);
     open = false;
-    return { key, size, sha256, fresh: true };
+    return { key: own, size, sha256, fresh: true };
   } catch (error) {
     const full = TetradError.is(error) && error.code === 'storage_full';
     if (open) await (versioned && !full && !isStale(error) ? partial.keep() : partial.discard());

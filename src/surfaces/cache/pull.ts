@@ -80,14 +80,12 @@ class Pull {
       return { path: file.path, ...entry.facts };
     }
     let noted: Promise<void> | undefined;
-    const { fresh, ...facts } = await download(net, store, file, {
-      signal,
-      onBytes: (key, loaded, size) => {
-        noted ??= this.note([key]).catch(() => {}); // a store that cannot be written says so to the download as well
-        this.#report(key, loaded, size);
-      },
-    });
-    await noted;
+    const onBytes = (key: string, loaded: number, size: number): void => {
+      noted ??= this.note([key]).catch(() => {}); // a store that cannot be written says so to the download as well
+      this.#report(key, loaded, size);
+    };
+    const { fresh, ...facts } = await download(net, store, file, { signal, onBytes }).finally(() => noted);
+    await this.note([facts.key]);
     if (fresh) this.fresh.add(facts.key);
     return { path: file.path, ...facts };
   }

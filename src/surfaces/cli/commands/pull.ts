@@ -19,7 +19,7 @@ async function pull(this: CliContext, { json }: JsonFlag, name: string): Promise
       onProgress: ({ loaded, total }) => bar.update({ stage: `pulling ${label(name)}`, loaded, total }),
       onStage: (stage) => {
         bar.finish();
-        stderr.write(`${stage}\n`);
+        if (!stderr.isTTY || stage !== 'pulling files') stderr.write(`${stage}\n`); // the bar says it on a terminal
       },
     });
     stderr.write('success\n');
