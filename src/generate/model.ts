@@ -35,6 +35,8 @@ export interface ModelParts<Estimate> {
   readonly estimate: Estimate;
   /** Milliseconds on a steady clock, such as `performance.now`. */
   readonly now: () => number;
+  /** Gives other work a turn; default: by a message to itself. */
+  readonly pause?: (() => Promise<void>) | undefined;
   /** Gives back what the model holds. */
   readonly release?: (() => void | Promise<void>) | undefined;
 }
@@ -46,6 +48,7 @@ export class Model<Estimate = unknown> implements AsyncDisposable {
   readonly estimate: Estimate;
   readonly #sequence: Sequence;
   readonly #now: () => number;
+  readonly #pause: (() => Promise<void>) | undefined;
   readonly #release: (() => void | Promise<void>) | undefined;
   readonly #candidates: Candidates;
   readonly #speculator: Speculator;
@@ -58,6 +61,7 @@ export class Model<Estimate = unknown> implements AsyncDisposable {
     this.estimate = parts.estimate;
     this.#sequence = new Sequence(parts.tokens);
     this.#now = parts.now;
+    this.#pause = parts.pause;
     this.#release = parts.release;
     this.#candidates = new Candidates(parts.tokens.vocab);
     this.#speculator = new Speculator(parts.tokens.context);
@@ -106,7 +110,8 @@ export class Model<Estimate = unknown> implements AsyncDisposable {
       const prompt = promptIds();
       const sampler = new Sampler(this.#candidates, sampling, prompt);
       const end = new Set(this.tokenizer.data.eos);
-      const run = new TokenRun(this.#sequence, prompt, { sampler, speculator: this.#speculator, speculate, end, maxTokens, signal, now: this.#now });
+      const clock = { now: this.#now, pause: this.#pause };
+      const run = new TokenRun(this.#sequence, prompt, { sampler, speculator: this.#speculator, speculate, end, maxTokens, signal, ...clock });
       return { run, stop, seed: sampling.seed };
     });
   }

@@ -66,6 +66,8 @@ export interface Platform {
   readonly threads: number;
   /** null: memory cannot be shared here. */
   readonly host: ThreadHost | null;
+  /** Gives other work a turn, where a message to itself does not. */
+  readonly pause?: (() => Promise<void>) | undefined;
 }
 
 /** Without threads and a host: on one thread. */
@@ -83,7 +85,7 @@ export function decoderOf(image: ModelImage, request: DecoderRequest): Promise<D
 export async function modelOf(image: ModelImage, request: DecoderRequest & { readonly now: () => number }): Promise<Model<Estimate>> {
   const tokens = await decoderOf(image, request);
   const { tokenizer, config } = image.manifest;
-  const parts = { tokens, config, estimate: estimateOf(image.manifest, request, tokens.threads), now: request.now, release: () => tokens.dispose() };
+  const parts = { tokens, config, estimate: estimateOf(image.manifest, request, tokens.threads), now: request.now, pause: request.pause, release: () => tokens.dispose() };
   try {
     return new Model({ ...parts, tokenizer: new Tokenizer(tokenizer) });
   } catch (error) {

@@ -30,7 +30,7 @@ export const layers: readonly Layer[] = [
   { folder: 'quantize', may: ['core', 'formats', 'models', 'calibrate', 'container', 'quantize/recipes'], packages: ['valibot'] },
   { folder: 'quantize/recipes', may: ['formats'], types: ['quantize'] },
   { folder: 'surfaces', may: [...below, 'backends/open.ts'] },
-  { folder: 'surfaces/http', may: ['core', 'generate'] },
+  { folder: 'surfaces/http', may: ['core', 'generate'], packages: ['valibot'] },
   { folder: 'surfaces/adapters', may: [...below, 'backends/open.ts', 'surfaces', 'surfaces/http'] },
   { folder: 'surfaces/cli', may: [...below, 'backends/open.ts', 'surfaces', 'surfaces/http', 'surfaces/adapters'], packages: ['@stricli/core'] },
 ];
