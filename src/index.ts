@@ -1,12 +1,3 @@
-/** Tetrad on Node: load a model, generate, chat. Recipes and containers are in `tetrad/quantize`. */
+/** Tetrad on Node: load a model, generate, chat. Recipes and containers are in `tetrad/quantize`; other runtimes get their adapter under the same name. */
 export { EMBEDDED, estimate, load, type LoadOptions } from './surfaces/adapters/node.ts';
-export { TetradError, type ErrorCode } from './core/errors.ts';
-export type { OnProgress, Progress } from './core/bytes.ts';
-export type { Generation, GenerationResult, Usage } from './generate/generation.ts';
-export type { GenerateOptions, Model } from './generate/model.ts';
-export type { SamplingOptions } from './generate/sampling-options.ts';
-export type { Speculate } from './generate/speculation.ts';
-export type { ModelConfig } from './models/config.ts';
-export type { ModelImage } from './models/image.ts';
-export type { Estimate } from './runtime/estimate.ts';
-export type { ChatMessage } from './tokenizer/chat-template.ts';
+export * from './surfaces/public.ts';

@@ -14,6 +14,7 @@ function complaint(path: string, from: string, typeOnly: boolean): string | null
     const name = from.split('/').slice(0, from.startsWith('@') ? 2 : 1).join('/');
     return layer?.packages?.includes(name) ? null : `package ${name}`;
   }
+  if (from.endsWith('.wasm')) return path.startsWith('surfaces/') ? null : `${from} outside surfaces`;
   if (!from.endsWith('.ts')) return `${from} has no .ts extension`;
   const to = layerOf(target(path, from));
   if (to === null) return `${from} is in no layer`;
@@ -42,6 +43,7 @@ describe('imports', () => {
     ['generate/a.ts', '../models/config.ts', false],
     ['backends/wasm/a.ts', '../reference/b.ts', false],
     ['core/a.ts', 'node:fs', false],
+    ['backends/wasm/a.ts', '../../wasm/simd128.wasm', false],
     ['formats/a.ts', 'valibot', false],
     ['formats/a.ts', '../core/errors', false],
   ])('complaint() refuses %s importing %s', (path, from, typeOnly) => {

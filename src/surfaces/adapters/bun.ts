@@ -1,0 +1,2 @@
+/** Bun runs what Node runs, on JavaScriptCore. */
+export * from './node.ts';
