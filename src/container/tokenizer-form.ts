@@ -17,9 +17,13 @@ export interface PackedTokenizer extends TokenizerData {
 
 const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(CONFIG_LIMITS.vocab));
 
+/** A schema of an array would make two objects for each of its elements. */
+const isTokenList = (value: unknown): boolean =>
+  Array.isArray(value) && value.length <= CONFIG_LIMITS.vocab && value.every((token) => token === null || typeof token === 'string');
+
 export const packedTokenizer = v.strictObject({
   tokenizer: v.record(v.string(), v.unknown()),
-  tokens: v.exactOptional(v.pipe(v.array(v.nullable(v.string())), v.maxLength(CONFIG_LIMITS.vocab))),
+  tokens: v.exactOptional(v.custom<readonly (string | null)[]>(isTokenList, 'a list of strings and nulls')),
   merges: v.exactOptional(v.strictObject({ cuts: v.pipe(v.string(), v.maxLength(MAX_CUTS)), joined: v.boolean() })),
   bos: v.nullable(id),
   eos: v.array(id),
