@@ -8,10 +8,10 @@ import { inconsistency } from './check.ts';
 import { invalid } from './invalid.ts';
 import { PermutationCheck } from './permutations.ts';
 import { MANIFEST_FILE, modelJson, SHARD_BYTES, shardName, type ModelJson, type Shard } from './schema.ts';
-import { unpackTokenizer } from './tokenizer-form.ts';
+import { checkTokenizer } from './tokenizer-form.ts';
 
 /** While one shard is hashed, the next is read and hashed: digests run on threads of the platform's own, and take longer than reading. */
-const PARALLEL = 2;
+const PARALLEL = 1;
 
 /** Most of `model.json` is the tokenizer: 0.6 MB for SmolLM2, 33 MB if a `tokenizer.json` as large as Gemma's has no compact form. */
 const MAX_MANIFEST = 128 * 1024 * 1024;
@@ -80,8 +80,8 @@ export async function openContainer(dir: ByteDirectory, signal?: AbortSignal): P
   const json = parseModelJson(file, await readManifestBytes(dir, file, signal));
   const problem = inconsistency(json);
   if (problem) throw invalid(file, problem);
-  const { shards, tokenizer, ...rest } = json;
-  const manifest = { ...rest, tokenizer: unpackTokenizer(tokenizer, file) };
+  const { shards, ...manifest } = json;
+  checkTokenizer(manifest.tokenizer, file);
   return {
     manifest,
     parallel: PARALLEL,

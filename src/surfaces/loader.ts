@@ -83,13 +83,10 @@ export function decoderOf(image: ModelImage, request: DecoderRequest): Promise<D
 
 /** A model ready to generate. The image can be closed afterwards. */
 export async function modelOf(image: ModelImage, request: DecoderRequest & { readonly now: () => number }): Promise<Model<Estimate>> {
+  const { tokenizer: data, config } = image.manifest;
+  const tokenizer = new Tokenizer(data); // before weights fill the memory: what making it leaves behind can be collected by then
   const tokens = await decoderOf(image, request);
-  const { tokenizer, config } = image.manifest;
-  const parts = { tokens, config, estimate: estimateOf(image.manifest, request, tokens.threads), now: request.now, pause: request.pause, release: () => tokens.dispose() };
-  try {
-    return new Model({ ...parts, tokenizer: new Tokenizer(tokenizer) });
-  } catch (error) {
-    await tokens.dispose();
-    throw error;
-  }
+  return new Model({
+    tokens, tokenizer, config, estimate: estimateOf(image.manifest, request, tokens.threads), now: request.now, pause: request.pause, release: () => tokens.dispose(),
+  });
 }
