@@ -53,6 +53,6 @@ export function describeIssue(issues: readonly [v.BaseIssue<unknown>, ...v.BaseI
   const [issue] = issues;
   const path = v.getDotPath(issue) ?? 'the whole';
   if (issue.expected === 'never') return `${path} is no known field`;
-  if (issue.type === 'check' || issue.expected === null) return `${path}: ${issue.message}`;
+  if (issue.type === 'check' || issue.type === 'raw_transform' || issue.expected === null) return `${path}: ${issue.message}`;
   return issue.received === 'undefined' ? `${path} is missing` : `${path} is ${issue.received.slice(0, 60)}, needed is ${issue.expected}`;
 }

@@ -8,7 +8,7 @@ import { inconsistency } from './check.ts';
 import { invalid } from './invalid.ts';
 import { PermutationCheck } from './permutations.ts';
 import { MANIFEST_FILE, modelJson, shardName, type ModelJson, type Shard } from './schema.ts';
-import { unpackTokenizer } from './tokenizer-form.ts';
+import { checkTokenizer } from './tokenizer-form.ts';
 
 /** While one shard is hashed, the next is read and hashed: digests run on threads of the platform's own, and take longer than reading. */
 const PARALLEL = 2;
@@ -28,10 +28,21 @@ async function readManifestBytes(dir: ByteDirectory, file: string, signal?: Abor
   }
 }
 
+/** Bytes decoded at once: engines hold several times as much meanwhile, and some keep it. */
+const DECODE_BYTES = 16 * 1024;
+
+/** Throws for what is no UTF-8. */
+function decode(bytes: Uint8Array): string {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let text = '';
+  for (let at = 0; at < bytes.length; at += DECODE_BYTES) text += decoder.decode(bytes.subarray(at, at + DECODE_BYTES), { stream: true });
+  return text + decoder.decode();
+}
+
 function parseModelJson(file: string, bytes: Uint8Array): ModelJson {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = JSON.parse(decode(bytes));
   } catch (cause) {
     throw invalid(file, 'it is not JSON in UTF-8', { cause });
   }
@@ -55,7 +66,7 @@ export async function readShards(dir: ByteDirectory, signal?: AbortSignal): Prom
 /** Reads a shard into `target` and compares its digest; the bytes are hashed where they lie, if digests take such memory. */
 async function readShard(dir: ByteDirectory, index: number, shard: Shard, target: Uint8Array, signal?: AbortSignal): Promise<void> {
   const name = shardName(index);
-  const source = await dir.open(name);
+  const source = await dir.open(name, shard.bytes);
   try {
     if (source.size !== shard.bytes) throw invalid(`${dir.name}/${name}`, `it has ${source.size} bytes, needed are ${shard.bytes}`);
     await source.read(0, target, signal);
@@ -76,8 +87,8 @@ export async function openContainer(dir: ByteDirectory, signal?: AbortSignal): P
   const json = parseModelJson(file, await readManifestBytes(dir, file, signal));
   const problem = inconsistency(json);
   if (problem) throw invalid(file, problem);
-  const { shards, tokenizer, ...rest } = json;
-  const manifest = { ...rest, tokenizer: unpackTokenizer(tokenizer, file) };
+  const { shards, ...manifest } = json;
+  checkTokenizer(manifest.tokenizer, file);
   return {
     manifest,
     parallel: PARALLEL,

@@ -1,25 +1,27 @@
 import * as v from 'valibot';
-import type { TokenizerData } from '../core/tokenizer-data.ts';
+import type { CutMerges, TokenizerData } from '../core/tokenizer-data.ts';
 import { CONFIG_LIMITS } from '../models/config.ts';
 import { isObject } from '../tokenizer/json.ts';
-import { cutMerges, MAX_CUTS, mergesOf, type CutMerges } from './cuts.ts';
+import { cutMerges, MAX_CUTS } from '../tokenizer/cuts.ts';
 import { invalid } from './invalid.ts';
-
-/**
- * `TokenizerData` in a container: a third of its size as JSON. `tokens` stand for `tokenizer.model.vocab`, `merges` for `tokenizer.model.merges`;
- * what does not have such a form stays where it was.
- */
-export interface PackedTokenizer extends TokenizerData {
-  /** By id; null: no token has it. */
-  readonly tokens?: readonly (string | null)[];
-  readonly merges?: CutMerges;
-}
 
 const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(CONFIG_LIMITS.vocab));
 
+/** A list of texts and nulls. A schema of its elements would make two objects for each. */
+const tokenList = v.rawTransform<unknown, readonly (string | null)[]>(({ dataset: { value }, addIssue, NEVER }) => {
+  const needed = (message: string): never => {
+    addIssue({ message });
+    return NEVER;
+  };
+  if (!Array.isArray(value)) return needed('needed is a list of strings and nulls');
+  if (value.length > CONFIG_LIMITS.vocab) return needed(`it has ${value.length}, needed are at most ${CONFIG_LIMITS.vocab}`);
+  const wrong = value.findIndex((token) => token !== null && typeof token !== 'string');
+  return wrong < 0 ? value : needed(`number ${wrong} is ${JSON.stringify(value[wrong])?.slice(0, 60)}, needed is a string or null`);
+});
+
 export const packedTokenizer = v.strictObject({
   tokenizer: v.record(v.string(), v.unknown()),
-  tokens: v.exactOptional(v.pipe(v.array(v.nullable(v.string())), v.maxLength(CONFIG_LIMITS.vocab))),
+  tokens: v.exactOptional(v.pipe(v.unknown(), tokenList)),
   merges: v.exactOptional(v.strictObject({ cuts: v.pipe(v.string(), v.maxLength(MAX_CUTS)), joined: v.boolean() })),
   bos: v.nullable(id),
   eos: v.array(id),
@@ -45,8 +47,9 @@ function tokensById(vocab: Readonly<Record<string, unknown>>): (string | null)[]
 /** The keys of a tokenizer's model that the packed form holds instead. */
 const movedKeys = (merges: CutMerges | null | undefined): string[] => (merges ? ['vocab', 'merges'] : ['vocab']);
 
-/** For `model.json`; `unpackTokenizer` gives equal data. */
-export function packTokenizer(data: TokenizerData): PackedTokenizer {
+/** For `model.json`: the vocabulary and the merges in compact form, a third of the size as JSON; what does not have such a form stays where it was. */
+export function packTokenizer(data: TokenizerData): TokenizerData {
+  if (data.tokens) return data;
   const { model } = data.tokenizer;
   if (!isObject(model) || !isObject(model.vocab)) return data;
   const tokens = tokensById(model.vocab);
@@ -57,27 +60,11 @@ export function packTokenizer(data: TokenizerData): PackedTokenizer {
   return { ...data, tokenizer: { ...data.tokenizer, model: rest }, tokens, ...(merges && { merges }) };
 }
 
-function vocabulary(tokens: readonly (string | null)[], file: string): Record<string, number> {
-  const vocab = Object.create(null) as Record<string, number>; // a token may be "__proto__"
-  for (const [at, token] of tokens.entries()) {
-    if (token === null) continue;
-    if (token in vocab) throw invalid(file, `tokenizer.tokens.${at} is ${JSON.stringify(token.slice(0, 60))} as is tokenizer.tokens.${vocab[token]}`);
-    vocab[token] = at;
-  }
-  return vocab;
-}
-
-/** Throws `invalid_file` where the parts do not go together. Whether the merges do with the vocabulary is seen when a `Tokenizer` is made. */
-export function unpackTokenizer(packed: PackedTokenizer, file: string): TokenizerData {
-  const { tokens, merges, ...data } = packed;
-  if (!tokens) {
-    if (merges) throw invalid(file, 'tokenizer.merges is there and tokenizer.tokens is missing');
-    return data;
-  }
-  const { model } = data.tokenizer;
+/** Throws `invalid_file` where the parts do not go together. Whether merges and vocabulary do is seen when a `Tokenizer` is made. */
+export function checkTokenizer({ tokens, merges, tokenizer: { model } }: TokenizerData, file: string): void {
+  if (!tokens && merges) throw invalid(file, 'tokenizer.merges is there and tokenizer.tokens is missing');
+  if (!tokens) return;
   if (!isObject(model)) throw invalid(file, 'tokenizer.tokenizer.model is not an object, needed is one for tokenizer.tokens');
   const twice = movedKeys(merges).find((key) => Object.hasOwn(model, key));
   if (twice) throw invalid(file, `tokenizer.tokenizer.model.${twice} is there and in packed form too`);
-  const whole = { ...model, vocab: vocabulary(tokens, file), ...(merges && { merges: mergesOf(merges, tokens, file) }) };
-  return { ...data, tokenizer: { ...data.tokenizer, model: whole } };
 }

@@ -12,8 +12,8 @@ export interface ByteSource {
 /** A directory-like place: container shards, safetensors shards beside their index. */
 export interface ByteDirectory {
   readonly name: string;
-  /** Rejects with `not_found` if there is no such file. `path` uses `/`. */
-  open(path: string): Promise<ByteSource>;
+  /** Rejects with `not_found` if there is no such file. `path` uses `/`. `bytes`: the size that it should have, for places that do not state any. */
+  open(path: string, bytes?: number): Promise<ByteSource>;
   has(path: string): Promise<boolean>;
 }
 

@@ -1,7 +1,22 @@
+/**
+ * BPE merges whose products ascend in id order, as nearly every vocabulary has them: learning one merge makes one token.
+ * `cuts` has for each token in id order either `0`, no merge gives it, or where a merge cuts it: the length of the left part in UTF-16 units,
+ * above `0` in character codes. Further merges that give the same token follow after a `+` each.
+ */
+export interface CutMerges {
+  readonly cuts: string;
+  /** Merges were texts with a space between the parts, not pairs. */
+  readonly joined: boolean;
+}
+
 /** All that is needed to turn text into ids and back, JSON-serialisable: stored as it is in a container. */
 export interface TokenizerData {
   /** A Hugging Face `tokenizer.json`, as shipped or as built from a GGUF vocabulary. */
   readonly tokenizer: Readonly<Record<string, unknown>>;
+  /** In place of `tokenizer.model.vocab`: texts by id; null: no token has it. */
+  readonly tokens?: readonly (string | null)[];
+  /** In place of `tokenizer.model.merges`; needs `tokens`. */
+  readonly merges?: CutMerges;
   readonly bos: number | null;
   /** Ids that end a generation: end of text, end of turn. */
   readonly eos: readonly number[];

@@ -40,19 +40,25 @@ export interface Turn {
   readonly settled?: ((result: GenerationResult) => void) | undefined;
 }
 
+/** A steady clock in milliseconds, and how other work gets a turn; default: by a message to itself. */
+export interface Clock {
+  readonly now: () => number;
+  readonly pause?: (() => Promise<void>) | undefined;
+}
+
 /** What all generations of a model share. */
 export class Engine {
   readonly tokenizer: Tokenizer;
   readonly sequence: Sequence;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #candidates: Candidates;
   readonly #speculator: Speculator;
   #template: ChatTemplate | undefined;
 
-  constructor(tokens: TokenModel, tokenizer: Tokenizer, now: () => number) {
+  constructor(tokens: TokenModel, tokenizer: Tokenizer, { now, pause }: Clock) {
     this.tokenizer = tokenizer;
     this.sequence = new Sequence(tokens);
-    this.#now = now;
+    this.#clock = { now, pause };
     this.#candidates = new Candidates(tokens.vocab);
     this.#speculator = new Speculator(tokens.context);
   }
@@ -76,7 +82,7 @@ export class Engine {
       const stop = new StopMatcher(options.stop);
       const sampler = new Sampler(this.#candidates, sampling, prompt, random, completion);
       const end = new Set(this.tokenizer.data.eos);
-      const run = new TokenRun(this.sequence, prompt, { sampler, speculator: this.#speculator, speculate, end, maxTokens, signal, now: this.#now });
+      const run = new TokenRun(this.sequence, prompt, { sampler, speculator: this.#speculator, speculate, end, maxTokens, signal, ...this.#clock });
       return { run, stop, seed: sampling.seed, settled };
     });
   }

@@ -1,5 +1,5 @@
 import { TetradError } from '../core/errors.ts';
-import { pause } from '../core/pause.ts';
+import { pause as messagePause } from '../core/pause.ts';
 import type { Sampler } from './sampler.ts';
 import type { Sequence } from './sequence.ts';
 import type { Speculate, Speculator } from './speculation.ts';
@@ -32,6 +32,8 @@ export interface TokenOptions {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds on a steady clock. */
   readonly now: () => number;
+  /** Gives other work a turn. */
+  readonly pause?: (() => Promise<void>) | undefined;
 }
 
 /** One run over a sequence: iterate it for the ids; `timings` and `finishReason` hold what is known so far. */
@@ -73,10 +75,10 @@ export class TokenRun implements AsyncIterable<number> {
 
   /**
    * Throws `empty_prompt`, `context_overflow`, `busy` or `disposed`, or the signal's reason; the sequence stays usable after each.
-   * Other work gets a turn between blocks of the prompt and every 16 ms.
+   * Other work gets a turn between blocks of the prompt and every 16 ms; after every token where the clock stands still while code runs.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<number, void, undefined> {
-    const { sampler, speculator, speculate, end, maxTokens = Infinity, signal, now } = this.#options;
+    const { sampler, speculator, speculate, end, maxTokens = Infinity, signal, now, pause = messagePause } = this.#options;
     const { context } = this.#sequence.acquire();
     try {
       this.#checkPrompt(context);
@@ -98,8 +100,9 @@ export class TokenRun implements AsyncIterable<number> {
         signal?.throwIfAborted();
         since = now();
         logits = this.#after(id, maxTokens - this.#completionTokens);
-        this.#completionMs += now() - since;
-        if (now() - lastPause < 16) continue;
+        const at = now();
+        this.#completionMs += at - since;
+        if (at > since && at - lastPause < 16) continue;
         await pause();
         lastPause = now();
       }
@@ -142,7 +145,7 @@ export class TokenRun implements AsyncIterable<number> {
 
   /** Runs what the cache lacks of the prompt, in blocks. */
   async #prefill(): Promise<Float32Array> {
-    const { signal, now } = this.#options;
+    const { signal, now, pause = messagePause } = this.#options;
     const started = now();
     signal?.throwIfAborted();
     this.#certain = this.#cachedTokens = this.#sequence.rewind(this.#prompt);

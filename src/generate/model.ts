@@ -20,6 +20,8 @@ export interface ModelParts<Estimate> {
   readonly threads: number;
   /** Milliseconds on a steady clock, such as `performance.now`. */
   readonly now: () => number;
+  /** Gives other work a turn; default: by a message to itself. */
+  readonly pause?: (() => Promise<void>) | undefined;
   /** Gives back what the model holds. */
   readonly release?: (() => void | Promise<void>) | undefined;
 }
@@ -41,7 +43,7 @@ export class Model<Estimate = unknown> implements AsyncDisposable {
     this.estimate = parts.estimate;
     this.kernels = parts.kernels;
     this.threads = parts.threads;
-    this.#engine = new Engine(parts.tokens, parts.tokenizer, parts.now);
+    this.#engine = new Engine(parts.tokens, parts.tokenizer, parts);
     this.#release = parts.release;
   }
 

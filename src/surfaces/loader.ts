@@ -72,6 +72,8 @@ export interface Platform {
   readonly threads: number;
   /** null: memory cannot be shared here. */
   readonly host: ThreadHost | null;
+  /** Gives other work a turn, where a message to itself does not. */
+  readonly pause?: (() => Promise<void>) | undefined;
 }
 
 /** Without threads and a host: on one thread. */
@@ -89,14 +91,10 @@ export function decoderOf(image: ModelImage, request: DecoderRequest): Promise<D
 
 /** A model ready to generate. The image can be closed afterwards. */
 export async function modelOf(image: ModelImage, request: DecoderRequest & { readonly now: () => number }): Promise<Model<Estimate>> {
+  const { tokenizer: data, config } = image.manifest;
+  const tokenizer = new Tokenizer(data); // before weights fill the memory: what making it leaves behind can be collected by then
   const tokens = await decoderOf(image, { ...request, hashed: true });
-  const { tokenizer, config } = image.manifest;
   const { threads, backend: { path: kernels } } = tokens;
-  const parts = { tokens, config, kernels, threads, estimate: estimateOf(image.manifest, request, threads), now: request.now, release: () => tokens.dispose() };
-  try {
-    return new Model({ ...parts, tokenizer: new Tokenizer(tokenizer) });
-  } catch (error) {
-    await tokens.dispose();
-    throw error;
-  }
+  const { now, pause } = request;
+  return new Model({ tokens, tokenizer, config, kernels, threads, estimate: estimateOf(image.manifest, request, threads), now, pause, release: () => tokens.dispose() });
 }

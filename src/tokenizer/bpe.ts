@@ -1,6 +1,9 @@
+import type { CutMerges, TokenizerData } from '../core/tokenizer-data.ts';
+import { countMerges, eachMerge } from './cuts.ts';
 import { NumberHeap } from './heap.ts';
 import { invalid, isObject, unsupported, type JsonObject } from './json.ts';
 import { PairTable } from './pair-table.ts';
+import { TextTable } from './text-table.ts';
 
 const CACHED_WORDS = 8192;
 const CACHED_LENGTH = 64;
@@ -16,7 +19,9 @@ export const bytePiece = (byte: number): string => `<0x${byte.toString(16).toUpp
  * characters without an id fall back to byte pieces, then to the unknown token, else vanish; rules apply by rank, then from the left.
  */
 export class Bpe {
-  readonly ids: ReadonlyMap<string, number>;
+  /** By id; null: no token has it. */
+  readonly texts: readonly (string | null)[];
+  readonly #ids: TextTable;
   readonly #pairs: PairTable;
   readonly #unknown: number | undefined;
   readonly #fuseUnknown: boolean;
@@ -25,13 +30,16 @@ export class Bpe {
   readonly #cache = new Map<string, readonly number[]>();
 
   /** Rules that give an id of `atomic` (control tokens) are left out: merging pieces of plain text may never end in one. */
-  constructor(model: JsonObject, atomic: ReadonlySet<number>) {
+  constructor(model: JsonObject, { tokens, merges }: Pick<TokenizerData, 'tokens' | 'merges'>, atomic: ReadonlySet<number>) {
     for (const key of ['continuing_subword_prefix', 'end_of_word_suffix', 'dropout']) {
       if (model[key]) throw unsupported(`BPE with ${key} = ${JSON.stringify(model[key])}, supported is none`);
     }
-    this.ids = vocabulary(model.vocab);
-    this.#pairs = mergeRules(model.merges, this.ids, atomic);
-    this.#unknown = typeof model.unk_token === 'string' ? this.ids.get(model.unk_token) : undefined;
+    const vocabulary = tokens ? listedIds(tokens) : namedIds(model.vocab);
+    this.texts = vocabulary.texts;
+    this.#ids = vocabulary.ids;
+    const rules = tokens && merges ? cutRules(merges, tokens) : listedRules(model.merges);
+    this.#pairs = mergeRules(rules, this.#ids, atomic);
+    this.#unknown = typeof model.unk_token === 'string' ? this.#ids.get(model.unk_token) : undefined;
     this.#fuseUnknown = model.fuse_unk === true;
     this.#byteFallback = model.byte_fallback === true;
     this.#wholeWords = model.ignore_merges === true;
@@ -41,7 +49,7 @@ export class Bpe {
   encode(word: string): readonly number[] {
     const cached = this.#cache.get(word);
     if (cached !== undefined) return cached;
-    const whole = this.#wholeWords ? this.ids.get(word) : undefined;
+    const whole = this.#wholeWords ? this.#ids.get(word) : undefined;
     const ids = whole === undefined ? this.#merge(this.#characters(word)) : [whole];
     if (word.length <= CACHED_LENGTH) {
       if (this.#cache.size >= CACHED_WORDS) this.#cache.clear();
@@ -54,7 +62,7 @@ export class Bpe {
     const ids: number[] = [];
     let afterUnknown = false;
     for (const char of word) {
-      const id = this.ids.get(char);
+      const id = this.#ids.get(char);
       const bytes = id === undefined && this.#byteFallback ? this.#bytes(char) : undefined;
       if (id !== undefined) ids.push(id);
       else if (bytes !== undefined) ids.push(...bytes);
@@ -67,7 +75,7 @@ export class Bpe {
   #bytes(char: string): number[] | undefined {
     const ids: number[] = [];
     for (const byte of utf8.encode(char)) {
-      const id = this.ids.get(bytePiece(byte));
+      const id = this.#ids.get(bytePiece(byte));
       if (id === undefined) return undefined;
       ids.push(id);
     }
@@ -103,35 +111,71 @@ export class Bpe {
   }
 }
 
-function vocabulary(vocab: unknown): Map<string, number> {
+interface Vocabulary {
+  readonly ids: TextTable;
+  /** By id; null: no token has it. */
+  readonly texts: readonly (string | null)[];
+}
+
+function namedIds(vocab: unknown): Vocabulary {
   if (!isObject(vocab)) throw invalid('the vocabulary is not an object of token ids');
-  const ids = new Map<string, number>();
-  for (const token in vocab) {
+  const tokens = Object.keys(vocab);
+  const texts: (string | null)[] = [];
+  for (const token of tokens) {
     const id = vocab[token];
     if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= 2 ** 22) {
       throw invalid(`token ${JSON.stringify(token)} has the id ${String(id)}, needed is an integer from 0 to ${2 ** 22 - 1}`);
     }
-    ids.set(token, id);
+    while (texts.length <= id) texts.push(null);
+    texts[id] = token;
   }
-  return ids;
+  return { ids: new TextTable(tokens, tokens.map((token) => vocab[token] as number)), texts };
 }
 
-function mergeRules(merges: unknown, ids: ReadonlyMap<string, number>, atomic: ReadonlySet<number>): PairTable {
+function listedIds(texts: readonly (string | null)[]): Vocabulary {
+  const ids = new TextTable(texts, null);
+  for (let id = 0; id < texts.length; id++) {
+    const first = texts[id] === null ? id : ids.get(texts[id]!);
+    if (first !== id) throw invalid(`tokens.${id} is ${JSON.stringify(texts[id]!.slice(0, 60))} as is tokens.${first}`);
+  }
+  return { ids, texts };
+}
+
+/** Merges: how many, and each as the token that it gives and where it cuts it. None is made into strings of its own, of which there would be 100,000. */
+interface Rules {
+  readonly count: number;
+  readonly each: (visit: (token: string, cut: number) => void) => void;
+}
+
+const cutRules = (merges: CutMerges, tokens: readonly (string | null)[]): Rules =>
+  ({ count: countMerges(merges), each: (visit) => eachMerge(merges, tokens, visit) });
+
+function listedRules(merges: unknown): Rules {
   if (!Array.isArray(merges)) throw invalid('the merges are not a list');
-  if (merges.length >= 2 ** 22) throw invalid(`${merges.length} merges, the most is ${2 ** 22 - 1}`);
-  const pairs = new PairTable(merges.length);
-  for (let rank = 0; rank < merges.length; rank++) {
-    const merge: unknown = merges[rank];
-    const pair: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
-    if (!isPair(pair)) throw invalid(`merge ${rank} is not a pair of tokens`);
-    const left = ids.get(pair[0]);
-    const right = ids.get(pair[1]);
-    const result = ids.get(pair[0] + pair[1]);
+  const each: Rules['each'] = (visit) => {
+    for (const [rank, merge] of merges.entries()) {
+      const pair: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
+      if (!isPair(pair)) throw invalid(`merge ${rank} is not a pair of tokens`);
+      visit(pair[0] + pair[1], pair[0].length);
+    }
+  };
+  return { count: merges.length, each };
+}
+
+function mergeRules({ count, each }: Rules, ids: TextTable, atomic: ReadonlySet<number>): PairTable {
+  if (count >= 2 ** 22) throw invalid(`${count} merges, the most is ${2 ** 22 - 1}`);
+  const pairs = new PairTable(count);
+  let rank = 0;
+  each((token, cut) => {
+    const left = ids.get(token, 0, cut);
+    const right = ids.get(token, cut);
+    const result = ids.get(token);
     if (left === undefined || right === undefined || result === undefined) {
-      throw invalid(`merge ${rank}, ${JSON.stringify(pair)}, names a token that is not in the vocabulary`);
+      throw invalid(`merge ${rank}, ${JSON.stringify([token.slice(0, cut), token.slice(cut)])}, names a token that is not in the vocabulary`);
     }
     if (!atomic.has(result)) pairs.set(rank, left, right, result);
-  }
+    rank++;
+  });
   return pairs;
 }
 

@@ -26,7 +26,7 @@ export class Tokenizer {
   readonly #pipeline: Pipeline;
   readonly #bpe: Bpe;
   readonly #decoder: TokenBytes;
-  readonly #texts: (string | undefined)[] = []; // by id
+  readonly #texts: (string | null)[]; // by id
   readonly #added = new Map<number, AddedToken>();
   readonly #splitPlain: AddedTokenSplitter;
   readonly #splitAll: AddedTokenSplitter;
@@ -39,10 +39,11 @@ export class Tokenizer {
     if (!isObject(model)) throw invalid('there is no model');
     if (model.type !== undefined && model.type !== 'BPE') throw unsupported(`a model of type ${String(model.type)}, supported is BPE`);
     const added = addedTokens(added_tokens);
-    this.#bpe = new Bpe(model, new Set(added.filter((token) => token.special).map((token) => token.id)));
-    for (const [text, id] of this.#bpe.ids) this.#texts[id] = text;
+    this.#bpe = new Bpe(model, data, new Set(added.filter((token) => token.special).map((token) => token.id)));
+    this.#texts = this.#bpe.texts.slice();
     for (const token of added) {
       this.#added.set(token.id, token);
+      while (this.#texts.length <= token.id) this.#texts.push(null);
       this.#texts[token.id] = token.content;
     }
     this.vocab = this.#texts.length;
@@ -106,13 +107,13 @@ export class Tokenizer {
   /** What a token adds to a text, which may be a part of a UTF-8 sequence. Empty for an id without a token. */
   bytesOf(id: number): Uint8Array {
     const text = this.#texts[id];
-    if (text === undefined) return new Uint8Array(0);
+    if (text === undefined || text === null) return new Uint8Array(0);
     return this.#added.has(id) ? new TextEncoder().encode(text) : this.#decoder.bytes(text);
   }
 
   /** The token as the vocabulary writes it. */
   textOf(id: number): string | undefined {
-    return this.#texts[id];
+    return this.#texts[id] ?? undefined;
   }
 
   /** All control tokens as text. */

@@ -32,7 +32,7 @@ export const layers: readonly Layer[] = [
   { folder: 'surfaces', may: [...below, 'backends/open.ts'] },
   { folder: 'surfaces/network', may: ['core'] },
   { folder: 'surfaces/cache', may: ['core', 'container', 'surfaces/network'] },
-  { folder: 'surfaces/http', may: ['core', 'generate'] },
+  { folder: 'surfaces/http', may: ['core', 'generate'], packages: ['valibot'] },
   { folder: 'surfaces/adapters', may: [...below, 'backends/open.ts', 'surfaces', 'surfaces/network', 'surfaces/cache', 'surfaces/http'] },
   { folder: 'surfaces/cli', may: [...below, 'backends/open.ts', 'surfaces', 'surfaces/network', 'surfaces/cache', 'surfaces/http', 'surfaces/adapters'], packages: ['@stricli/core'] },
 ];

@@ -1,15 +1,5 @@
-import { invalid } from './invalid.ts';
-
-/**
- * BPE merges whose products ascend in id order, as nearly every vocabulary has them: learning one merge makes one token.
- * `cuts` has for each token in id order either `0`, no merge gives it, or where a merge cuts it: the length of the left part in UTF-16 units,
- * above `0` in character codes. Further merges that give the same token follow after a `+` each.
- */
-export interface CutMerges {
-  readonly cuts: string;
-  /** Merges are texts with a space between the parts, not pairs. */
-  readonly joined: boolean;
-}
+import type { CutMerges } from '../core/tokenizer-data.ts';
+import { invalid } from './json.ts';
 
 /** Characters of `cuts`. Bounds what a small file can ask for: every cut becomes a pair. */
 export const MAX_CUTS = 2 ** 23;
@@ -47,26 +37,33 @@ export function cutMerges(merges: unknown, tokens: readonly (string | null)[]): 
   return cuts.length > MAX_CUTS ? null : { cuts, joined };
 }
 
-/** The merges as they were. Throws `invalid_file` for cuts that do not go with the tokens. */
-export function mergesOf({ cuts, joined }: CutMerges, tokens: readonly (string | null)[], file: string): (string | [string, string])[] {
-  const cutToken = (id: number, at: number): string | [string, string] => {
-    if (at >= cuts.length) throw invalid(file, `tokenizer.merges.cuts ends at token ${id} of ${tokens.length}`);
+/**
+ * Tells of the merges in their order: the token that each gives, and where it cuts it. Throws `invalid_file` for cuts that do not go with the tokens, and
+ * what `visit` throws.
+ */
+export function eachMerge({ cuts }: CutMerges, tokens: readonly (string | null)[], visit: (token: string, cut: number) => void): void {
+  const cutToken = (id: number, at: number): void => {
+    if (at >= cuts.length) throw invalid(`merges.cuts ends at token ${id} of ${tokens.length}`);
     const token = tokens[id] ?? '';
     const length = cuts.charCodeAt(at) - BASE;
     const most = token.length > LONGEST_TOKEN ? 0 : token.length - 1;
-    if (length < 1 || length > most) throw invalid(file, `tokenizer.merges.cuts cuts token ${id} of ${token.length} characters at ${length}`);
-    const [left, right] = [token.slice(0, length), token.slice(length)];
-    return joined ? `${left} ${right}` : [left, right];
+    if (length < 1 || length > most) throw invalid(`merges.cuts cuts token ${id} of ${token.length} characters at ${length}`);
+    visit(token, length);
   };
-  const merges: (string | [string, string])[] = [];
   let at = 0;
   for (let id = 0; id < tokens.length; id++) {
     if (cuts[at] !== NONE) {
-      merges.push(cutToken(id, at));
-      for (; cuts[at + 1] === MORE; at += 2) merges.push(cutToken(id, at + 2));
+      cutToken(id, at);
+      for (; cuts[at + 1] === MORE; at += 2) cutToken(id, at + 2);
     }
     at++;
   }
-  if (at < cuts.length) throw invalid(file, `tokenizer.merges.cuts goes on after ${tokens.length} tokens`);
-  return merges;
+  if (at < cuts.length) throw invalid(`merges.cuts goes on after ${tokens.length} tokens`);
+}
+
+/** How many merges there are. */
+export function countMerges({ cuts }: CutMerges): number {
+  let count = 0;
+  for (let at = 0; at < cuts.length; at++) if (cuts[at] !== NONE && cuts[at] !== MORE) count++;
+  return count;
 }
