@@ -13,7 +13,7 @@ import type { Text } from './quality.ts';
 
 const run = promisify(execFile);
 
-export type Cache = 'f16' | 'q4_0' | 'f32';
+type Cache = 'f16' | 'f32';
 
 /** The programs of one build, and a folder for what they make. */
 export interface Llama {
@@ -66,19 +66,19 @@ export function parseFigures(text: string): Quality {
   };
 }
 
-export async function llamaQuality(llama: Llama, source: string, model: string, cache: Cache, text: Text): Promise<Quality> {
+export async function llamaQuality(llama: Llama, source: string, model: string, text: Text): Promise<Quality> {
   const threads = ['-t', String(llama.threads)];
   const exact = await ggufAs(llama, source, 'F32');
   const base = await made(join(llama.folder, `${text.digest.slice(0, 16)}.base`), (partial) =>
     output(llama, 'llama-perplexity', ['-m', exact, '-f', text.file, ...windowFlags(text), ...threads, ...cacheFlags('f32'), '--kl-divergence-base', partial]));
-  const compare = ['-m', model, ...windowFlags(text), ...threads, ...cacheFlags(cache), '--kl-divergence-base', base, '--kl-divergence'];
+  const compare = ['-m', model, ...windowFlags(text), ...threads, ...cacheFlags('f16'), '--kl-divergence-base', base, '--kl-divergence'];
   return parseFigures(await output(llama, 'llama-perplexity', compare));
 }
 
 /** Speeds of the native program on one thread. */
-export async function llamaSpeed(llama: Llama, model: string, cache: Cache): Promise<Speed> {
+export async function llamaSpeed(llama: Llama, model: string): Promise<Speed> {
   const sizes = ['-t', '1', '-p', String(PROMPT), '-n', String(GEN), '-r', String(REPETITIONS)];
-  const { stdout } = await run(join(llama.programs, 'llama-bench'), ['-m', model, ...sizes, '-fa', '1', '-ctk', cache, '-ctv', cache, '-o', 'json']);
+  const { stdout } = await run(join(llama.programs, 'llama-bench'), ['-m', model, ...sizes, ...cacheFlags('f16'), '-o', 'json']);
   const rows = JSON.parse(stdout) as { n_prompt: number; samples_ts: number[] }[];
   const samples = (prompt: number): number[] => rows.find(({ n_prompt }) => n_prompt === prompt)!.samples_ts;
   return { path: 'native', prefill: samples(PROMPT), decode: samples(0) };

@@ -69,10 +69,10 @@ function stepsOf(bench: Bench, { label, subject }: LabRow): Steps {
   return {
     recipe: null,
     async quality() {
-      const halves = await llamaQuality(llama, source, await file(), subject.cache, text);
+      const halves = await llamaQuality(llama, source, await file(), text);
       return { size: await ggufSize(await file()), seconds: null, timings: {}, quality: { whole: null, halves } };
     },
-    speed: async () => ({ best: await llamaSpeed(llama, await file(), subject.cache), plain: null }),
+    speed: async () => ({ best: await llamaSpeed(llama, await file()), plain: null }),
   };
 }
 

@@ -1,11 +1,11 @@
 import { SIX, SIX_OUTPUT } from '../../src/quantize/recipes/house.ts';
 import type { ModelName } from './models.ts';
 
-/** A recipe with fields replaced, the embedded model as it ships, or llama.cpp with a type of GGUF and of its cache. */
+/** A recipe with fields replaced, the embedded model as it ships, or llama.cpp with a type of GGUF and its default cache, f16. */
 export type Subject =
   | { readonly recipe: string; readonly set?: readonly string[] }
   | { readonly embedded: true }
-  | { readonly gguf: 'Q4_0' | 'Q4_K_M' | 'IQ4_NL'; readonly cache: 'f16' | 'q4_0' };
+  | { readonly gguf: 'Q4_0' | 'Q4_K_M' | 'IQ4_NL' };
 
 /** Groups of rows, in the order of the tables; a colour each in the charts. */
 export const GROUPS = ['ours', 'mixed 4 and 8 bits', 'from papers', 'plain', 'cache or grid alone', 'llama.cpp'] as const;
@@ -42,11 +42,7 @@ const point = (recipe: string) => (share: number): LabRow =>
   });
 
 const CACHE = (label: string, set: string, note: string): LabRow => row('cache or grid alone', label, 'f32', { set: [set], note });
-const LLAMA = (gguf: 'Q4_0' | 'Q4_K_M' | 'IQ4_NL', cache: 'f16' | 'q4_0'): LabRow =>
-  ({ label: `${gguf}${cache === 'f16' ? '' : '-kv4'}`, group: 'llama.cpp', models: ['soft'], subject: { gguf, cache }, beside: true });
-
-const F32_CACHE = ['kv=32'];
-const PER_ROW = 'weight={"bits":4,"block":"row","scale":"bf16","zero":"min"}';
+const LLAMA = (gguf: 'Q4_0' | 'Q4_K_M' | 'IQ4_NL'): LabRow => ({ label: gguf, group: 'llama.cpp', models: ['soft'], subject: { gguf }, beside: true });
 
 const SITES = (...sites: readonly object[]): string => `sites=${JSON.stringify(sites)}`;
 
@@ -64,15 +60,13 @@ export const ROWS: readonly LabRow[] = [
   row('ours', 'house-6', 'house', { set: [SIX_AT([0, 6], [-12, -1])], note: '6 bits at attn.qkv and mlp.down, and at mlp.gate_up of the first 7 and the last 12 layers' }),
   row('ours', 'house-6bit', 'house', { set: ['weight.bits=6'], note: '6 bits everywhere' }),
   row('ours', 'house-drift', 'house', { set: ['rounding.correction=0.25'], note: "a quarter of the drift of the layers' inputs made up for" }),
-  row('ours', 'house-kv32', 'house', { set: F32_CACHE, beside: true, note: 'f32 cache, for the comparison with f16 caches' }),
   { label: 'embedded', group: 'ours', models: ['ref'], subject: { embedded: true }, note: 'the model in the package, as it ships' },
 
   ...[0, 0.25, 0.5, 0.75, 0.84, 0.92, 1].map(point('comet')),
-  ...[0, 0.25, 0.5].map(point('comet-rotated')),
+  ...[0, 0.25].map(point('comet-rotated')),
   row('mixed 4 and 8 bits', 'w4ax', 'w4ax'),
 
   row('from papers', 'gptq', 'gptq', { beside: true }),
-  row('from papers', 'gptq-row', 'gptq', { set: [PER_ROW], note: 'one scale and minimum for each row' }),
   row('from papers', 'smoothquant', 'smoothquant'),
   row('from papers', 'llm-int8', 'llm-int8'),
   row('from papers', 'zeroquant', 'zeroquant'),
@@ -94,7 +88,7 @@ export const ROWS: readonly LabRow[] = [
 
   row('plain', 'w8a8', 'w8a8'),
   row('plain', 'w4a8', 'w4a8', { beside: true }),
-  row('plain', 'w4a8-kv32', 'w4a8', { set: F32_CACHE, beside: true, note: 'f32 cache' }),
+  row('plain', 'w4a8-kv32', 'w4a8', { set: ['kv=32'], beside: true, note: 'f32 cache' }),
   row('plain', 'w4a4', 'w4a4'),
   row('plain', 'keep', 'keep', { models: ['ref'] }),
 
@@ -103,7 +97,6 @@ export const ROWS: readonly LabRow[] = [
   CACHE('kv4-before', 'kv={"bits":4,"per":"token","rope":"before"}', 'cache of 4 bits per token and head, before RoPE, alone'),
   CACHE('kv4-after', 'kv={"bits":4,"per":"token","rope":"after"}', 'the same after RoPE'),
   CACHE('kv4-rotated', 'kv={"bits":4,"per":"token","rope":"after","rotate":true}', 'the same, queries and keys rotated'),
-  row('cache or grid alone', 'w8a8-kv32', 'w8a8', { set: F32_CACHE, note: '8-bit weights and activations alone: f32 weights cannot have integer activations' }),
 
-  LLAMA('Q4_0', 'f16'), LLAMA('Q4_K_M', 'f16'), LLAMA('IQ4_NL', 'f16'), LLAMA('Q4_0', 'q4_0'), LLAMA('Q4_K_M', 'q4_0'), LLAMA('IQ4_NL', 'q4_0'),
+  LLAMA('Q4_0'), LLAMA('Q4_K_M'), LLAMA('IQ4_NL'),
 ];

@@ -60,7 +60,7 @@ export function costTable(found: readonly Found[]): string {
 
 const optionsOf = ({ row: { subject } }: Found): string => {
   if ('embedded' in subject) return 'the embedded model';
-  if ('gguf' in subject) return `llama-quantize ${subject.gguf}, cache ${subject.cache}`;
+  if ('gguf' in subject) return `llama-quantize ${subject.gguf}, cache f16`;
   return `\`${[`--recipe ${subject.recipe}`, ...(subject.set ?? []).map((set) => `--set ${/["{]/.test(set) ? `'${set}'` : set}`)].join(' ')}\``;
 };
 

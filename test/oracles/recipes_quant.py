@@ -38,11 +38,14 @@ def code_range(act):
 
 
 def act_grid(low, high, act):
-    """Scale and centre of blocks with values from low to high: symmetric, or with the middle of the range at the middle of the codes."""
+    """Scale and centre of blocks with values from low to high: symmetric, or with the middle of the range at the middle of the codes, or static with zero among them."""
     least, most = code_range(act)
     if not act.get('zero'): return torch.maximum(-low, high) * act['clip'] / most, torch.zeros_like(low)
+    static = act.get('range') == 'static'
+    if static: low, high = low.clamp(max=0), high.clamp(min=0)
     scale = (high - low) * act['clip'] / (most - least)
-    return scale, (low + high) / 2 - scale * (most + least) / 2
+    centre = (low + high) / 2 - scale * (most + least) / 2
+    return scale, scale * torch.round(centre / scale) if static else centre
 
 
 def static_grids(least, largest, act):

@@ -7,10 +7,18 @@ function codeRange({ bits, zero }: Pick<ActFormat, 'bits' | 'zero'>): readonly [
   return [zero && bits === 4 ? -most - 1 : -most, most];
 }
 
-/** Scale and centre of a format's grid over values from `low` to `high`. */
-export function gridOf(act: Pick<ActFormat, 'bits' | 'zero' | 'clip'>, low: number, high: number): readonly [scale: number, centre: number] {
+/**
+ * Scale and centre of a format's grid over values from `low` to `high`. Zero is on every static grid: where one channel makes a range wide, the others' values
+ * near zero would all be off by the same amount.
+ */
+export function gridOf(act: Pick<ActFormat, 'bits' | 'zero' | 'clip' | 'range'>, low: number, high: number): readonly [scale: number, centre: number] {
   const [least, most] = codeRange(act);
   if (act.zero === undefined) return [(Math.max(-low, high, 0) * act.clip) / most, 0];
+  if (act.range === 'static') {
+    const [bottom, top] = [Math.min(low, 0), Math.max(high, 0)];
+    const scale = ((top - bottom) * act.clip) / (most - least);
+    return [scale, top > bottom ? scale * roundHalfEven((bottom + top) / 2 / scale - (most + least) / 2) : 0];
+  }
   const scale = ((high - low) * act.clip) / (most - least);
   return high > low ? [scale, (low + high) / 2 - (scale * (most + least)) / 2] : [0, low];
 }
