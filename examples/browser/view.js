@@ -9,7 +9,7 @@ const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 export const rateText = (rate) => `${rate.toFixed(rate < 100 ? 1 : 0)} tokens/s`;
 /** How each fact of the panel is written. */
 const FACTS = {
-  engine: String, threads: String, storage: String, context: (n) => `${n.toLocaleString()} tokens`,
+  engine: String, threads: String, seed: String, storage: String, context: (n) => `${n.toLocaleString()} tokens`,
   loadTime: (ms) => `${(ms / 1000).toFixed(2)} s`, firstToken: (ms) => `${Math.round(ms)} ms`,
   prefill: rateText, decode: rateText, memory: megabytes, weights: megabytes, kv: megabytes,
 };
@@ -82,7 +82,7 @@ export function setBusy(busy) {
 export function addMessage(role, text) {
   const item = document.createElement('article');
   item.className = `message ${role}`;
-  const who = document.createElement('h3');
+  const who = document.createElement('h2');
   who.textContent = WHO[role];
   const body = document.createElement('p');
   body.textContent = text;

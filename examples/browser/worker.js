@@ -43,8 +43,8 @@ async function chat({ messages }) {
       text += piece;
       say('piece', { text: piece });
     }
-    const { finishReason, timings } = await generation.result;
-    say('done', { text, reason: finishReason, facts: factsOf(timings, firstToken) });
+    const { finishReason, timings, seed } = await generation.result;
+    say('done', { text, reason: finishReason, facts: { ...factsOf(timings, firstToken), seed } });
   } catch (error) {
     if (signal.aborted) say('done', { text, reason: 'stopped', facts: {} });
     else say('failed', { text, message: TetradError.is(error) && error.code === 'context_overflow' ? 'The chat is too long for the context: begin a new one' : messageOf(error) });

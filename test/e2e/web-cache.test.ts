@@ -1,8 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { inChromium } from '../../bench/browser/chromium.ts';
 import { EMBEDDED } from '../../src/surfaces/adapters/node.ts';
 import { havingBrowser } from '../runtimes/having.ts';
@@ -12,10 +10,6 @@ const { bytes } = JSON.parse(readFileSync(join(EMBEDDED, 'model.json'), 'utf8'))
 const files = ['00.bin', '01.bin', '02.bin', '03.bin', 'model.json'];
 
 describe.skipIf(!havingBrowser('chromium'))('webCache() in Chromium', { timeout: 180_000 }, () => {
-  beforeAll(() => {
-    execFileSync(process.execPath, [fileURLToPath(new URL('../../scripts/bootstrap.mjs', import.meta.url)), 'build'], { stdio: 'ignore' }); // pages load dist/
-  });
-
   it('keeps the embedded model through aborts, two at once, damage, quota and lesser places', async () => {
     const found: unknown = await inChromium({ script: '/test/e2e/browser/cache.js' });
     expect(found).toMatchObject({

@@ -6,10 +6,10 @@ import { join } from 'node:path';
 /** The name of a part that nobody works on. */
 export const partName = (name: string): string => `${name}.part`;
 
-const host = hostname().replace(/[^\w]/g, '') || 'host';
+const host = (): string => hostname().replace(/[^\w]/g, '') || 'host'; // asked when it is needed: Deno wants a permission for it
 
 /** A name that says whose file it is: `NAME-HOST-PID-RANDOM`. */
-export const ownName = (name: string): string => `${name}-${host}-${process.pid}-${randomBytes(4).toString('hex')}`;
+export const ownName = (name: string): string => `${name}-${host()}-${process.pid}-${randomBytes(4).toString('hex')}`;
 
 /** Whoever works on a part writes to it more often than that. */
 const LONGEST_PAUSE_MS = 60 * 60_000;
@@ -39,7 +39,7 @@ export async function freeParts(folder: string, name: string): Promise<Part[]> {
     if (!info) continue;
     const [, owner, pid] = /\.part-(\w+)-(\d+)-[0-9a-f]+$/.exec(file) ?? [];
     const kept = owner === undefined;
-    const left = owner === host && !isRunning(Number(pid));
+    const left = owner === host() && !isRunning(Number(pid));
     if (!kept && !left && Date.now() - info.mtimeMs < LONGEST_PAUSE_MS) continue;
     parts.push({ file, size: info.size, sound: kept || (left && info.mtimeMs > Date.now() - uptime() * 1000) });
   }
