@@ -20,6 +20,7 @@ const commands = {
   lab: { build: [buildWasm], run: ['bench/lab.ts'] },
   digests: { build: [buildWasm, buildScript], run: ['scripts/digests.mjs'] },
   'example:browser': { build: [buildWasm, buildScript], run: ['examples/browser/build.mjs'] },
+  'measure:runtimes': { build: [buildWasm, buildScript], run: ['scripts/measure-runtimes.mjs'] },
   huge: { build: [buildWasm, buildScript], run: ['scripts/huge.mjs'] },
   coldstart: { build: [buildWasm, buildScript], run: ['scripts/coldstart.mjs'] },
 };

@@ -15,7 +15,7 @@ export interface PageFigures {
 }
 
 /** `VmHWM` of the largest renderer whose command line names the profile's browser, by parent process. */
-function rendererPeak(browser: number): number {
+export function rendererPeak(browser: number): number {
   if (!existsSync('/proc')) return 0;
   const read = (file: string): string => {
     try {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Folders of the project that pages may read. */
-const SERVED = ['bench/browser/', 'scripts/digests/', 'test/e2e/browser/', 'test/fixtures/', 'dist/', 'node_modules/', 'models/', 'build/'];
+const SERVED = ['bench/browser/', 'scripts/digests/', 'scripts/speeds/', 'test/e2e/browser/', 'test/fixtures/', 'dist/', 'node_modules/', 'models/', 'build/'];
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.json': 'application/json', '.wasm': 'application/wasm',
 };

@@ -1,0 +1,78 @@
+// Speeds and memory of every runtime, one after the other, on one thread: load, start to first token of 32 (of a page: from its navigation), prefill of 512,
+// decoding of 64, peak resident bytes of the process that runs it. Medians of 3 for the rates; the tokens of all must be the same.
+// Usage: npm run measure:runtimes [-- --json] [--only node24,deno,...]    workerd and Lambda have commands of their own: measure:workerd, measure:lambda.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { rendererPeak } from '../bench/browser/chromium.ts';
+import { openPage } from '../bench/browser/open-page.ts';
+import { root } from './build.mjs';
+import { findBrowser, runtime } from './runtimes.mjs';
+
+/** Peak resident bytes of a process; null where there is no /proc. */
+function peakOf(pid) {
+  try {
+    return Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
+  } catch {
+    return null;
+  }
+}
+
+async function local({ binary }, adapter, args = []) {
+  const child = spawn(binary, [...args, join(root, 'scripts/speeds/local.js'), adapter, String(Date.now())], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+  let text = '';
+  for await (const chunk of child.stdout.setEncoding('utf8')) {
+    text += chunk;
+    if (!text.includes('\n')) continue;
+    const found = { ...JSON.parse(text), peak_rss_bytes: peakOf(child.pid) };
+    child.stdin.end();
+    await ended;
+    return found;
+  }
+  throw new Error(`it ended with ${await ended}`);
+}
+
+async function browser(name) {
+  const { posted, seen } = await openPage(name, 'scripts/speeds/page.html', { isolated: true }, (pid) => (name === 'chromium' ? rendererPeak(pid) : null));
+  const { agent, ...found } = posted;
+  return { ...found, version: /(?:Chrome|Firefox)\/([\d.]+)/.exec(agent)?.[1], peak_rss_bytes: seen };
+}
+
+function had(name) {
+  if (findBrowser(name) === null) throw new Error(`Cannot find ${name}: it is not on the PATH, ${name.toUpperCase()} can name it`);
+  return { version: null };
+}
+
+const measures = {
+  ...Object.fromEntries(['node20', 'node22', 'node24', 'node26'].map((name) => [name, [runtime, (got) => local(got, 'node')]])),
+  deno: [runtime, (got) => local(got, 'deno', ['run', '--allow-all'])],
+  bun: [runtime, (got) => local(got, 'bun')],
+  chromium: [had, () => browser('chromium')],
+  firefox: [had, () => browser('firefox')],
+};
+
+const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string', default: Object.keys(measures).join() } } });
+const rows = [];
+for (const name of values.only.split(',')) {
+  if (!(name in measures)) {
+    process.stderr.write(`Error: Cannot measure "${name}": needed is one of ${Object.keys(measures).join(', ')}\n`);
+    process.exit(2);
+  }
+  const [get, measure] = measures[name];
+  try {
+    const got = await get(name);
+    const { ids, ...found } = await measure(got);
+    rows.push({ runtime: name.replace(/\d+$/, ''), version: got.version, ...found, tokens_sha256: createHash('sha256').update(ids).digest('hex') });
+  } catch (error) {
+    process.stderr.write(`${name} is left out: ${error.message}\n`);
+  }
+}
+const cells = (row) => Object.entries(row).map(([key, value]) => (typeof value === 'number' ? Math.round(value) : key === 'tokens_sha256' ? value.slice(0, 12) : value));
+console.log(values.json ? JSON.stringify(rows, null, 2) : [Object.keys(rows[0] ?? {}), ...rows.map(cells)].map((line) => line.join('\t')).join('\n'));
+if (new Set(rows.map((row) => row.tokens_sha256)).size !== 1) {
+  process.stderr.write(`Error: ${rows.length === 0 ? 'no runtime was measured' : 'the tokens differ'}\n`);
+  process.exitCode = 1;
+}
