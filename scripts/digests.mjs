@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { openPage } from '../bench/browser/open-page.ts';
 import { root } from './build.mjs';
-import { findBrowser, runtime } from './runtimes.mjs';
+import { checkEqual, LOCAL, rowsOf } from './every-runtime.mjs';
 import { serveWorker } from './workerd.mjs';
 
 const run = promisify(execFile);
 const at = (path) => join(root, path);
 
-async function local({ binary, version }, adapter, args = []) {
+async function local({ binary, version }, adapter, args) {
   const { stdout } = await run(binary, [...args, at('scripts/digests/local.js'), adapter], { cwd: root, maxBuffer: 1 << 24 });
   return JSON.parse(stdout).map((row) => ({ runtime: adapter, version, ...row }));
 }
@@ -40,43 +40,15 @@ async function browser(name) {
   return rows;
 }
 
-const had = (name) => () => {
-  if (findBrowser(name) === null) throw new Error(`Cannot find ${name}: it is not on the PATH, ${name.toUpperCase()} can name it`);
-  return name;
-};
-
-/** How each is got, and measured. */
 const measures = {
-  ...Object.fromEntries(['node20', 'node22', 'node24', 'node26'].map((name) => [name, [() => runtime(name), (got) => local(got, 'node')]])),
-  deno: [() => runtime('deno'), (got) => local(got, 'deno', ['run', '--allow-all'])],
-  bun: [() => runtime('bun'), (got) => local(got, 'bun')],
-  workerd: [() => runtime('workerd'), workerd],
-  chromium: [had('chromium'), browser],
-  firefox: [had('firefox'), browser],
+  ...Object.fromEntries(LOCAL.map(([name, adapter, args]) => [name, (got) => local(got, adapter, args)])),
+  workerd,
+  chromium: ({ name }) => browser(name),
+  firefox: ({ name }) => browser(name),
 };
 
-const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string', default: Object.keys(measures).join() } } });
-const rows = [];
-for (const name of values.only.split(',')) {
-  if (!(name in measures)) {
-    process.stderr.write(`Error: Cannot measure "${name}": needed is one of ${Object.keys(measures).join(', ')}\n`);
-    process.exit(2);
-  }
-  const [get, measure] = measures[name];
-  let got;
-  try {
-    got = await get();
-  } catch (error) {
-    process.stderr.write(`${name} is left out: ${error.message}\n`);
-    continue;
-  }
-  rows.push(...(await measure(got)));
-}
+const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string' } } });
+const rows = await rowsOf(measures, values.only);
 const line = ({ runtime: name, version, where, path, threads, digest }) => [where ? `${name}, ${where}` : name, version, path, threads, digest].join('\t');
 console.log(values.json ? JSON.stringify(rows, null, 2) : rows.map(line).join('\n'));
-const differ = (...keys) => new Set(rows.flatMap((row) => keys.map((key) => row[key]))).size > 1;
-const wrong = rows.length === 0 ? 'no runtime was measured' : differ('digest') || differ('tiny', 'reference') ? 'the digests differ' : null;
-if (wrong !== null) {
-  process.stderr.write(`Error: ${wrong}\n`);
-  process.exitCode = 1;
-}
+checkEqual(rows, 'the digests', 'digest', ['tiny', 'reference']);

@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { rendererPeak } from '../bench/browser/chromium.ts';
 import { openPage } from '../bench/browser/open-page.ts';
 import { root } from './build.mjs';
-import { findBrowser, runtime } from './runtimes.mjs';
+import { checkEqual, LOCAL, rowsOf } from './every-runtime.mjs';
 
 /** Peak resident bytes of a process; null where there is no /proc. */
 function peakOf(pid) {
@@ -20,7 +20,7 @@ function peakOf(pid) {
   }
 }
 
-async function local({ binary }, adapter, args = []) {
+async function local({ binary }, adapter, args) {
   const child = spawn(binary, [...args, join(root, 'scripts/speeds/local.js'), adapter, String(Date.now())], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
   let text = '';
@@ -38,41 +38,19 @@ async function local({ binary }, adapter, args = []) {
 async function browser(name) {
   const { posted, seen } = await openPage(name, 'scripts/speeds/page.html', { isolated: true }, (pid) => (name === 'chromium' ? rendererPeak(pid) : null));
   const { agent, ...found } = posted;
-  return { ...found, version: /(?:Chrome|Firefox)\/([\d.]+)/.exec(agent)?.[1], peak_rss_bytes: seen };
+  return { version: /(?:Chrome|Firefox)\/([\d.]+)/.exec(agent)?.[1], ...found, peak_rss_bytes: seen };
 }
 
-function had(name) {
-  if (findBrowser(name) === null) throw new Error(`Cannot find ${name}: it is not on the PATH, ${name.toUpperCase()} can name it`);
-  return { version: null };
-}
+const row = (name, { ids, ...found }) => [{ runtime: name.replace(/\d+$/, ''), ...found, tokens_sha256: createHash('sha256').update(ids).digest('hex') }];
 
 const measures = {
-  ...Object.fromEntries(['node20', 'node22', 'node24', 'node26'].map((name) => [name, [runtime, (got) => local(got, 'node')]])),
-  deno: [runtime, (got) => local(got, 'deno', ['run', '--allow-all'])],
-  bun: [runtime, (got) => local(got, 'bun')],
-  chromium: [had, () => browser('chromium')],
-  firefox: [had, () => browser('firefox')],
+  ...Object.fromEntries(LOCAL.map(([name, adapter, args]) => [name, async (got) => row(name, { version: got.version, ...(await local(got, adapter, args)) })])),
+  chromium: async ({ name }) => row(name, await browser(name)),
+  firefox: async ({ name }) => row(name, await browser(name)),
 };
 
-const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string', default: Object.keys(measures).join() } } });
-const rows = [];
-for (const name of values.only.split(',')) {
-  if (!(name in measures)) {
-    process.stderr.write(`Error: Cannot measure "${name}": needed is one of ${Object.keys(measures).join(', ')}\n`);
-    process.exit(2);
-  }
-  const [get, measure] = measures[name];
-  try {
-    const got = await get(name);
-    const { ids, ...found } = await measure(got);
-    rows.push({ runtime: name.replace(/\d+$/, ''), version: got.version, ...found, tokens_sha256: createHash('sha256').update(ids).digest('hex') });
-  } catch (error) {
-    process.stderr.write(`${name} is left out: ${error.message}\n`);
-  }
-}
-const cells = (row) => Object.entries(row).map(([key, value]) => (typeof value === 'number' ? Math.round(value) : key === 'tokens_sha256' ? value.slice(0, 12) : value));
+const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string' } } });
+const rows = await rowsOf(measures, values.only);
+const cells = (one) => Object.entries(one).map(([key, value]) => (typeof value === 'number' ? Math.round(value) : key === 'tokens_sha256' ? value.slice(0, 12) : value));
 console.log(values.json ? JSON.stringify(rows, null, 2) : [Object.keys(rows[0] ?? {}), ...rows.map(cells)].map((line) => line.join('\t')).join('\n'));
-if (new Set(rows.map((row) => row.tokens_sha256)).size !== 1) {
-  process.stderr.write(`Error: ${rows.length === 0 ? 'no runtime was measured' : 'the tokens differ'}\n`);
-  process.exitCode = 1;
-}
+checkEqual(rows, 'the tokens', 'tokens_sha256');

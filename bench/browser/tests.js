@@ -3,6 +3,7 @@
 import { openContainer } from '../../dist/container/read.js';
 import { platformOf } from '../../dist/surfaces/adapters/browser.js';
 import { decoderOf, modelOf } from '../../dist/surfaces/loader.js';
+import { fetchDirectory } from '../../scripts/digests/fetch-directory.js';
 import { runBench } from '../../dist/surfaces/cli/bench-run.js';
 
 const query = new URLSearchParams(location.search);
@@ -10,38 +11,9 @@ const number = (name) => Number(query.get(name) ?? 0);
 const now = () => performance.now();
 const tokens = (count) => Array.from({ length: count }, (_, i) => (i * 7919 + 13) % 49152);
 
-/** Files below a URL; a read is one range request, streamed into its target. */
-function urlDirectory(base) {
-  const url = (path) => `${base}/${path}`;
-  const head = (path) => fetch(url(path), { method: 'HEAD' });
-  return {
-    name: base,
-    has: async (path) => (await head(path)).ok,
-    async open(path) {
-      const { ok, headers } = await head(path);
-      if (!ok) throw new Error(`Cannot open ${url(path)}`);
-      return {
-        name: url(path),
-        size: Number(headers.get('content-length')),
-        async read(offset, target, signal) {
-          const { body } = await fetch(url(path), { headers: { range: `bytes=${offset}-${offset + target.length - 1}` }, signal });
-          let at = 0;
-          for (const reader = body.getReader(); ;) {
-            const { done, value } = await reader.read();
-            if (done) break;
-            target.set(value, at);
-            at += value.length;
-          }
-          if (at !== target.length) throw new Error(`Cannot read ${url(path)}: ${at} bytes came, needed are ${target.length}`);
-        },
-      };
-    },
-  };
-}
-
 const request = async (context) => ({ ...(await platformOf({ threads: number('threads') || 1 })), context });
 
-const image = () => openContainer(urlDirectory('/models/smollm2-135m-instruct'));
+const image = () => openContainer(fetchDirectory('/models/smollm2-135m-instruct'));
 
 async function cold() {
   const start = now();
