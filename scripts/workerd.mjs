@@ -39,7 +39,7 @@ export async function serveWorker({ binary, entry, disks = {} }) {
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const { metafile } = await build({ ...edgeBuild('workerd'), entryPoints: { worker: entry }, outdir: folder });
+    const { metafile } = await build({ ...edgeBuild('workerd'), external: ['cloudflare:workers'], entryPoints: { worker: entry }, outdir: folder });
     const files = Object.keys(metafile.outputs).map((path) => path.split('/').pop());
     files.sort((a, b) => Number(b === 'worker.js') - Number(a === 'worker.js')); // the first module is the one that answers
     writeFileSync(join(folder, 'config.capnp'), configOf(files, disks));
