@@ -21,6 +21,7 @@ const commands = {
   digests: { build: [buildWasm, buildScript], run: ['scripts/digests.mjs'] },
   'example:browser': { build: [buildWasm, buildScript], run: ['examples/browser/build.mjs'] },
   huge: { build: [buildWasm, buildScript], run: ['scripts/huge.mjs'] },
+  'measure:workerd': { build: [buildWasm, buildScript], run: ['scripts/measure-workerd.mjs'] },
   coldstart: { build: [buildWasm, buildScript], run: ['scripts/coldstart.mjs'] },
 };
 
