@@ -22,6 +22,7 @@ const commands = {
   'example:browser': { build: [buildWasm, buildScript], run: ['examples/browser/build.mjs'] },
   'measure:runtimes': { build: [buildWasm, buildScript], run: ['scripts/measure-runtimes.mjs'] },
   huge: { build: [buildWasm, buildScript], run: ['scripts/huge.mjs'] },
+  'measure:workerd': { build: [buildWasm, buildScript], run: ['scripts/measure-workerd.mjs'] },
   coldstart: { build: [buildWasm, buildScript], run: ['scripts/coldstart.mjs'] },
 };
 

@@ -8,4 +8,16 @@ export function serveWorker(options: {
   readonly binary: string;
   readonly entry: string;
   readonly disks?: Readonly<Record<string, string>>;
-}): Promise<{ readonly origin: string; readonly pid: number; stop(): Promise<void> }>;
+  /** V8's inspector listens as well. */
+  readonly inspect?: boolean;
+}): Promise<Served>;
+
+export interface Served {
+  readonly origin: string;
+  /** Port of the inspector. */
+  readonly inspector: number | undefined;
+  readonly pid: number;
+  /** When the process was started, by `performance.now`. */
+  readonly started: number;
+  stop(): Promise<void>;
+}

@@ -26,8 +26,10 @@ const worker :Workerd.Worker = (
 );
 `;
 
-/** Serves the module `entry`; `disks` are folders that it finds as services in its environment. `stop` ends it. */
-export async function serveWorker({ binary, entry, disks = {} }) {
+/**
+ * Serves the module `entry`; `disks` are folders that it finds as services in its environment. `stop` ends it. With `inspect` V8's inspector listens as well.
+ */
+export async function serveWorker({ binary, entry, disks = {}, inspect = false }) {
   const folder = mkdtempSync(join(tmpdir(), 'tetrad-workerd-'));
   let child;
   let exited;
@@ -39,31 +41,34 @@ export async function serveWorker({ binary, entry, disks = {} }) {
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const { metafile } = await build({ ...edgeBuild('workerd'), entryPoints: { worker: entry }, outdir: folder });
+    const { metafile } = await build({ ...edgeBuild('workerd'), external: ['cloudflare:workers'], entryPoints: { worker: entry }, outdir: folder });
     const files = Object.keys(metafile.outputs).map((path) => path.split('/').pop());
     files.sort((a, b) => Number(b === 'worker.js') - Number(a === 'worker.js')); // the first module is the one that answers
     writeFileSync(join(folder, 'config.capnp'), configOf(files, disks));
-    child = spawn(binary, ['serve', 'config.capnp', '--control-fd=3'], { cwd: folder, stdio: ['ignore', 'inherit', 'pipe', 'pipe'] });
+    const started = performance.now();
+    child = spawn(binary, ['serve', 'config.capnp', '--control-fd=3', ...(inspect ? ['--inspector-addr=127.0.0.1:0'] : [])], { cwd: folder, stdio: ['ignore', 'inherit', 'pipe', 'pipe'] });
     process.once('exit', kill); // whatever ends this process ends workerd
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (chunk) => (said += chunk));
     exited = new Promise((resolve) => child.once('close', resolve).once('error', (error) => resolve(error.message)));
-    const port = await Promise.race([listening(child.stdio[3]), exited.then((code) => Promise.reject(new Error(`workerd ended with ${code}: ${said}`)))]);
-    return { origin: `http://127.0.0.1:${port}`, pid: child.pid, stop };
+    const needed = ['listen', ...(inspect ? ['listen-inspector'] : [])];
+    const [port, inspector] = await Promise.race([listening(child.stdio[3], needed), exited.then((code) => Promise.reject(new Error(`workerd ended with ${code}: ${said}`)))]);
+    return { origin: `http://127.0.0.1:${port}`, inspector, pid: child.pid, started, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-/** The port, of which workerd tells on its control pipe. */
-function listening(pipe) {
+/** The ports, of which workerd tells on its control pipe. */
+function listening(pipe, needed) {
   return new Promise((resolve) => {
     let heard = '';
     pipe.setEncoding('utf8').on('data', (chunk) => {
       heard += chunk;
-      const line = heard.split('\n').slice(0, -1).map((one) => JSON.parse(one)).find(({ event }) => event === 'listen');
-      if (line) resolve(line.port);
+      const events = heard.split('\n').slice(0, -1).map((line) => JSON.parse(line));
+      const ports = needed.map((name) => events.find(({ event }) => event === name)?.port);
+      if (ports.every(Boolean)) resolve(ports);
     });
   });
 }
