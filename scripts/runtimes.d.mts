@@ -1,4 +1,4 @@
-export type RuntimeName = 'node20' | 'node22' | 'node24' | 'node26' | 'deno' | 'bun' | 'workerd' | 'playwright' | 'axe';
+export type RuntimeName = 'node20' | 'node22' | 'node24' | 'node26' | 'deno' | 'bun' | 'workerd' | 'playwright' | 'openai' | 'ric' | 'axe';
 
 export interface Runtime {
   readonly name: RuntimeName;

@@ -11,7 +11,7 @@ const exe = platform === 'win32' ? '.exe' : '';
 const LONGEST_MS = 5 * 60_000;
 /** Without a network, npm's own patience is a minute for each package. */
 const QUIETLY = [
-  '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=1000',
+  '--no-save', '--no-audit', '--no-fund', '--loglevel=error', '--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=1000',
 ];
 
 const nodePackage = `${platform === 'darwin' && arch === 'arm64' ? 'node-bin' : 'node'}-${platform === 'win32' ? 'win' : platform}-${arch}`;
@@ -37,15 +37,21 @@ const pinned = {
   bun: { version: '1.4.5', from: bunPackage, file: `bin/bun${exe}` },
   workerd: { version: '1.20261117.1', from: () => workerdPackage, file: `bin/workerd${exe}` },
   playwright: { version: '1.65.1', from: () => 'playwright-core', file: 'index.mjs' }, // drives the browsers below
+  openai: { version: '7.57.0', from: () => 'openai', file: 'index.mjs' }, // the client that the HTTP interface is for
+  ric: { version: '4.0.2', from: () => 'aws-lambda-ric', file: 'rapid-client.node', compiled: true }, // what calls handlers in AWS Lambda; Linux with cmake, make and g++
   axe: { version: '4.14.1', from: () => 'axe-core', file: 'axe.min.js' }, // finds what keeps people from using a page
 };
 
 export const runtimeNames = Object.keys(pinned);
 
+/** Where Node's headers are, so that a package that compiles against them does not download them. */
+const headers = [join(process.execPath, '..', '..'), '/usr', '/usr/local'].find((folder) => existsSync(join(folder, 'include', 'node', 'node_api.h')));
+const env = headers ? { ...process.env, npm_config_nodedir: headers } : process.env;
+
 /** Runs npm, and throws its last line if it fails. */
 function npm(args, cwd, timeout) {
   return new Promise((resolve, reject) => {
-    const child = spawn('npm', args, { cwd, stdio: ['ignore', 'ignore', 'pipe'], shell: platform === 'win32', timeout });
+    const child = spawn('npm', args, { cwd, env, stdio: ['ignore', 'ignore', 'pipe'], shell: platform === 'win32', timeout });
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text) => (said += text));
     child.on('error', reject);
@@ -64,12 +70,12 @@ const found = (name) => {
 
 /** Puts the package into a folder of its own and renames that: a second process at the same time finds it whole or makes it itself. */
 async function install({ name, folder, binary }, timeout) {
-  const { version, from, file } = pinned[name];
+  const { version, from, file, compiled } = pinned[name];
   const parent = join(root, '.cache', 'runtimes');
   mkdirSync(parent, { recursive: true });
   const stage = mkdtempSync(join(parent, '.stage-'));
   try {
-    await npm(['install', '--prefix', stage, ...QUIETLY, `${from()}@${version}`], stage, timeout);
+    await npm(['install', '--prefix', stage, ...QUIETLY, ...(compiled ? [] : ['--ignore-scripts']), `${from()}@${version}`], stage, timeout);
     const got = join(stage, 'node_modules', from());
     if (!existsSync(join(got, file))) throw new Error(`${from()} brought no ${file}`);
     renameSync(got, folder);
