@@ -22,6 +22,7 @@ const commands = {
   'example:browser': { build: [buildWasm, buildScript], run: ['examples/browser/build.mjs'] },
   huge: { build: [buildWasm, buildScript], run: ['scripts/huge.mjs'] },
   coldstart: { build: [buildWasm, buildScript], run: ['scripts/coldstart.mjs'] },
+  'measure:lambda': { build: [buildWasm, buildScript], run: ['scripts/measure-lambda.mjs'] },
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -22,6 +22,7 @@ export const eventOf = (method, path, body, headers = {}) => ({
 async function answerOf(request) {
   if (request.headers['lambda-runtime-function-response-mode'] !== 'streaming') throw new Error('the answer is not streamed');
   if (request.headers['content-type'] !== HTTP_ANSWER) throw new Error(`the answer is ${request.headers['content-type']}`);
+  const { socket } = request;
   const pieces = request[Symbol.asyncIterator]();
   let head = Buffer.alloc(0);
   while (!head.includes(DELIMITER)) {
@@ -36,7 +37,7 @@ async function answerOf(request) {
     const { 'lambda-runtime-function-error-body': fault } = request.trailers;
     if (fault) throw new Error(Buffer.from(fault, 'base64').toString());
   }
-  return { ...JSON.parse(head.subarray(0, end)), body: body(), cut: () => request.socket.destroy() };
+  return { ...JSON.parse(head.subarray(0, end)), body: body(), cut: () => socket.destroy() };
 }
 
 /** Starts a sandbox whose code is in the folder `task`. `command` runs before Node, such as `taskset -c 0`. `invoke` sends it an event; `stop` ends it. */
