@@ -24,6 +24,7 @@ const commands = {
   huge: { build: [buildWasm, buildScript], run: ['scripts/huge.mjs'] },
   'measure:workerd': { build: [buildWasm, buildScript], run: ['scripts/measure-workerd.mjs'] },
   coldstart: { build: [buildWasm, buildScript], run: ['scripts/coldstart.mjs'] },
+  'measure:lambda': { build: [buildWasm, buildScript], run: ['scripts/measure-lambda.mjs'] },
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 
 const API = '/2018-06-01/runtime/';
 const HTTP_ANSWER = 'application/vnd.awslambda.http-integration-response';
@@ -21,6 +22,7 @@ export const eventOf = (method, path, body, headers = {}) => ({
 async function answerOf(request) {
   if (request.headers['lambda-runtime-function-response-mode'] !== 'streaming') throw new Error('the answer is not streamed');
   if (request.headers['content-type'] !== HTTP_ANSWER) throw new Error(`the answer is ${request.headers['content-type']}`);
+  const { socket } = request;
   const pieces = request[Symbol.asyncIterator]();
   let head = Buffer.alloc(0);
   while (!head.includes(DELIMITER)) {
@@ -35,10 +37,8 @@ async function answerOf(request) {
     const { 'lambda-runtime-function-error-body': fault } = request.trailers;
     if (fault) throw new Error(Buffer.from(fault, 'base64').toString());
   }
-  return { ...JSON.parse(head.subarray(0, end)), body: body(), cut: () => request.socket.destroy() };
+  return { ...JSON.parse(head.subarray(0, end)), body: body(), cut: () => socket.destroy() };
 }
-
-const textOf = async (request) => Buffer.concat(await Array.fromAsync(request)).toString();
 
 /** Starts a sandbox whose code is in the folder `task`. `command` runs before Node, such as `taskset -c 0`. `invoke` sends it an event; `stop` ends it. */
 export async function startSandbox({ ric, task, handler = 'handler.handler', node = process.execPath, command = [] }) {
@@ -69,7 +69,7 @@ export async function startSandbox({ ric, task, handler = 'handler.handler', nod
       request.on('end', () => accept(response));
       answerOf(request).then(waiting.get(id).resolve, waiting.get(id).reject);
     } else if (request.method === 'POST' && (what === 'error' || request.url === `${API}init/error`)) {
-      const error = new Error(await textOf(request));
+      const error = new Error(await text(request));
       if (what) waiting.get(id).reject(error);
       else failed(error);
       accept(response);
@@ -85,12 +85,13 @@ export async function startSandbox({ ric, task, handler = 'handler.handler', nod
     env: {
       PATH: process.env.PATH, TZ: 'UTC', AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${server.address().port}`, _HANDLER: handler, LAMBDA_TASK_ROOT: task,
       AWS_LAMBDA_FUNCTION_NAME: 'tetrad', AWS_LAMBDA_FUNCTION_VERSION: '$LATEST', AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '1769', AWS_REGION: 'eu-west-1',
+      AWS_LAMBDA_LOG_GROUP_NAME: '/aws/lambda/tetrad', AWS_LAMBDA_LOG_STREAM_NAME: 'local',
     },
   });
   const kill = () => child.kill('SIGKILL');
   process.once('exit', kill); // whatever ends this process ends the sandbox
   let log = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (log += text));
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (piece) => (log += piece));
   const exited = new Promise((resolve) => child.once('error', (error) => resolve(error.message)).once('close', (code, signal) => resolve(signal ?? code)));
   exited.then((code) => failed(new Error(`the runtime ended with ${code}: ${log}`)));
 

@@ -50,9 +50,10 @@ function route({ method, url }: Request): Route {
   const { pathname } = new URL(url);
   const methods = Object.hasOwn(ROUTES, pathname) ? ROUTES[pathname]! : null;
   if (!methods) throw new HttpError({ status: 404, message: `Cannot answer ${method} ${pathname}: there is nothing here`, code: 'unknown_url' });
-  const found = Object.hasOwn(methods, method) ? methods[method] : undefined;
+  const read = method === 'HEAD' ? 'GET' : method;
+  const found = Object.hasOwn(methods, read) ? methods[read] : undefined;
   if (found) return found;
-  const allow = Object.keys(methods).join(', ');
+  const allow = Object.keys(methods).map((name) => (name === 'GET' ? 'GET, HEAD' : name)).join(', ');
   throw new HttpError({ status: 405, message: `Cannot answer ${method} ${pathname}: needed is ${allow}`, code: 'method_not_allowed', headers: { allow } });
 }
 
@@ -92,7 +93,8 @@ export function createHandler({ model, name, onError }: HandlerOptions): Handler
     failed: (error) => problemOf(error).status >= 500 && !(error instanceof HttpError) && onError?.(error),
   };
   return async (request, context) => {
-    const response = await respond(host, request, context);
+    const answered = await respond(host, request, context);
+    const response = request.method === 'HEAD' ? new Response(null, answered) : answered;
     response.headers.set('access-control-allow-origin', '*');
     return response;
   };
