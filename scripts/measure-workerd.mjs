@@ -1,5 +1,6 @@
 // What examples/worker takes in real workerd: memory beside an empty worker, time to the first token, tokens per second.
 // Usage: npm run measure:workerd [-- --json] [--runs 5]    Linux: memory is read from /proc.
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -60,8 +61,8 @@ const heapOf = (binary) => serving({ binary, entry: example, inspect: true }, as
   await generated(origin, SHORT);
   const [{ webSocketDebuggerUrl }] = await (await fetch(`http://127.0.0.1:${inspector}/json`)).json();
   const socket = new WebSocket(webSocketDebuggerUrl);
-  await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }));
-  const answer = new Promise((resolve) => (socket.onmessage = ({ data }) => JSON.parse(data).id === 1 && resolve(JSON.parse(data).result)));
+  await once(socket, 'open');
+  const answer = new Promise((resolve) => socket.addEventListener('message', ({ data }) => JSON.parse(data).id === 1 && resolve(JSON.parse(data).result)));
   socket.send(JSON.stringify({ id: 1, method: 'Runtime.getHeapUsage' }));
   const { usedSize, totalSize, backingStorageSize } = await answer;
   socket.close();
