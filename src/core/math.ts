@@ -54,8 +54,8 @@ export const pow = (base: number, power: number): number => (power === 0 ? 1 : e
 const PI_2_HIGH = 1.57079632673412561417; // 33 bits of pi / 2
 const PI_2_LOW = 6.07710050650619224932e-11;
 
-/** [cos x, sin x] for |x| < 2^20, absolute error below 1e-14. */
-export function cosSin(x: number): readonly [number, number] {
+/** Puts cos x at `at` and sin x `half` after it, for |x| < 2^20, absolute error below 1e-14. Makes no list a call: a table of RoPE has 65,000. */
+export function putCosSin(target: Float32Array, at: number, half: number, x: number): void {
   const n = Math.round(x / (PI_2_HIGH + PI_2_LOW));
   const r = x - n * PI_2_HIGH - n * PI_2_LOW;
   const r2 = r * r;
@@ -64,10 +64,10 @@ export function cosSin(x: number): readonly [number, number] {
   sine *= r;
   let cosine = 1;
   for (let k = 16; k >= 2; k -= 2) cosine = 1 - (r2 / (k * (k - 1))) * cosine;
-  switch (((n % 4) + 4) % 4) {
-    case 0: return [cosine, sine];
-    case 1: return [-sine, cosine];
-    case 2: return [-cosine, -sine];
-    default: return [sine, -cosine];
-  }
+  const quarter = ((n % 4) + 4) % 4;
+  const swapped = quarter % 2 === 1;
+  const c = swapped ? sine : cosine;
+  const s = swapped ? cosine : sine;
+  target[at] = quarter === 1 || quarter === 2 ? -c : c;
+  target[at + half] = quarter >= 2 ? -s : s;
 }

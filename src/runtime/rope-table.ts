@@ -1,4 +1,4 @@
-import { cosSin, pow } from '../core/math.ts';
+import { pow, putCosSin } from '../core/math.ts';
 import type { RopeConfig } from '../models/config.ts';
 
 /**
@@ -9,10 +9,6 @@ export function fillRopeTable(table: Float32Array, rope: RopeConfig, headDim: nu
   const half = headDim / 2;
   for (let i = 0; i < half; i++) {
     const frequency = Math.fround(Math.fround(1 / pow(rope.theta, (2 * i) / headDim)) / (rope.factors?.[i] ?? 1));
-    for (let position = 0; position < context; position++) {
-      const [cosine, sine] = cosSin(Math.fround(position * frequency));
-      table[position * headDim + i] = cosine;
-      table[position * headDim + half + i] = sine;
-    }
+    for (let position = 0; position < context; position++) putCosSin(table, position * headDim + i, half, Math.fround(position * frequency));
   }
 }

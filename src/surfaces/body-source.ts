@@ -2,7 +2,7 @@ import type { ByteSource } from '../core/bytes.ts';
 import { TetradError } from '../core/errors.ts';
 
 /** Bytes of a read. */
-const READ_BYTES = 256 * 1024;
+const READ_BYTES = 64 * 1024;
 
 /**
  * A body in parts, each valid until the next. Where streams allow it one buffer is used for all: parts of their own, 4 kB each in workerd, pile up to as much
@@ -19,9 +19,9 @@ async function* parts(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Arr
   try {
     let buffer = new ArrayBuffer(READ_BYTES);
     for (;;) {
-      const { done, value } = await reader.read(new Uint8Array(buffer));
+      const { done, value } = await reader.read(new Uint8Array(buffer), { min: buffer.byteLength });
+      if (value && value.length > 0) yield value;
       if (done) return;
-      yield value;
       buffer = value.buffer;
     }
   } finally {
