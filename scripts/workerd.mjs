@@ -33,7 +33,7 @@ export async function serveWorker({ binary, entry, disks = {}, inspect = false }
   const folder = mkdtempSync(join(tmpdir(), 'tetrad-workerd-'));
   let child;
   let exited;
-  const kill = () => child?.kill();
+  const kill = () => child?.kill('SIGKILL'); // a polite one waits for connections, of the inspector's for ever
   const stop = async () => {
     kill();
     process.off('exit', kill);
