@@ -21,6 +21,7 @@ const config :Workerd.Config = (
 );
 const worker :Workerd.Worker = (
   compatibilityDate = "2026-11-01",
+  compatibilityFlags = ["enable_request_signal"],
   modules = [${files.map((file) => `(name = ${text(file)}, ${file.endsWith('.wasm') ? 'wasm' : 'esModule'} = embed ${text(file)})`).join(', ')}],
   bindings = [${Object.keys(disks).map((name) => `(name = ${text(name)}, service = ${text(name)})`).join(', ')}],
 );

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -60,6 +62,18 @@ describe.skipIf(got === null)('examples/worker in workerd', { timeout: 120_000 }
     await expect(long.next()).rejects.toThrow('abort');
     const { first, asked } = await generated(server.origin, { ...PROMPT, max_tokens: 4 });
     expect(first - asked).toBeLessThan(Math.max(1000, 10 * took)); // all of it would take 100 times as long as 16 events
+  });
+
+  it.each([['as events', true], ['whole', false]])('a connection that is reset while its prompt runs, to be answered %s, holds nobody up', async (_, stream) => {
+    const body = JSON.stringify({ prompt: Array.from({ length: 1900 }, (__, i) => (i * 7919 + 13) % 49152), max_tokens: 100, stream });
+    const { hostname, port } = new URL(server.origin);
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    socket.write(`POST /v1/completions HTTP/1.1\r\nhost: ${hostname}\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    socket.resetAndDestroy();
+    const { first, asked } = await generated(server.origin, { ...PROMPT, max_tokens: 4 }); // throws for the 500 that a turn which is never given back ends in
+    expect(first).toBeGreaterThan(asked);
   });
 
   it('requests at once are answered one after another, in the order of asking', async () => {
