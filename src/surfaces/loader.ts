@@ -98,3 +98,12 @@ export async function modelOf(image: ModelImage, request: DecoderRequest & { rea
   const { now, pause } = request;
   return new Model({ tokens, tokenizer, config, kernels, threads, estimate: estimateOf(image.manifest, request, threads), now, pause, release: () => tokens.dispose() });
 }
+
+/** The same of an image that is of no further use. */
+export const modelFrom = (image: ModelImage, request: DecoderRequest & { readonly now: () => number }): Promise<Model<Estimate>> =>
+  modelOf(image, request).finally(() => image.close());
+
+/** What loading an image that is of no further use will need. */
+export async function estimateFrom(image: ModelImage, options: MemoryOptions, threads: number): Promise<Estimate> {
+  return Promise.resolve(estimateOf(image.manifest, options, threads)).finally(() => image.close());
+}

@@ -3,7 +3,7 @@ import { openContainer } from '../container/read.ts';
 import type { ByteDirectory } from '../core/bytes.ts';
 import type { Model } from '../generate/model.ts';
 import type { Estimate } from '../runtime/estimate.ts';
-import { estimateOf, modelOf, type MemoryOptions, type Platform } from './loader.ts';
+import { estimateFrom, modelFrom, type MemoryOptions, type Platform } from './loader.ts';
 
 /** How a packed model is loaded. */
 export interface PackedOptions extends MemoryOptions {
@@ -15,12 +15,10 @@ export interface PackedOptions extends MemoryOptions {
 export async function loadPacked(
   dir: ByteDirectory, options: PackedOptions, platform: Platform & { readonly now: () => number },
 ): Promise<Model<Estimate>> {
-  const image = await openContainer(dir, options.signal);
-  return modelOf(image, { ...options, ...platform }).finally(() => image.close());
+  return modelFrom(await openContainer(dir, options.signal), { ...options, ...platform });
 }
 
 /** Bytes that `loadPacked` with the same arguments will need; reads `model.json` only. */
 export async function estimatePacked(dir: ByteDirectory, options: PackedOptions, { threads }: Pick<Platform, 'threads'>): Promise<Estimate> {
-  const image = await openContainer(dir, options.signal);
-  return Promise.resolve(estimateOf(image.manifest, options, threads)).finally(() => image.close());
+  return estimateFrom(await openContainer(dir, options.signal), options, threads);
 }

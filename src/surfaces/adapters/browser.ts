@@ -4,7 +4,7 @@ import type { ByteDirectory, ByteSource } from '../../core/bytes.ts';
 import type { Model } from '../../generate/model.ts';
 import type { ModelImage } from '../../models/image.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
-import { estimateOf, modelOf, threadsOf, type Platform } from '../loader.ts';
+import { estimateFrom, modelFrom, threadsOf, type Platform } from '../loader.ts';
 import type { PackedOptions } from '../packed.ts';
 import type { RecipeOptions } from '../quantize/options.ts';
 import { kernelModules } from './web-modules.ts';
@@ -39,13 +39,11 @@ async function imageOf(named: Source, platform: WebPlatform, options: LoadOption
 /** Loads a model by its address or `hf:OWNER/REPO`, or from files: a container, or a GGUF file that `recipe` packs on the way. */
 export async function load(source: Source, options: LoadOptions = {}): Promise<Model<Estimate>> {
   const platform = await platformOf(options);
-  const image = await imageOf(source, platform, options);
-  return modelOf(image, { ...options, ...platform }).finally(() => image.close());
+  return modelFrom(await imageOf(source, platform, options), { ...options, ...platform });
 }
 
 /** Bytes that `load` with the same arguments will need; reads headers only, but calibrates where the recipe does. */
 export async function estimate(source: Source, options: LoadOptions = {}): Promise<Estimate> {
   const platform = await platformOf(options);
-  const image = await imageOf(source, platform, options);
-  return Promise.resolve(estimateOf(image.manifest, options, platform.threads)).finally(() => image.close());
+  return estimateFrom(await imageOf(source, platform, options), options, platform.threads);
 }

@@ -4,7 +4,7 @@ import type { Model } from '../../generate/model.ts';
 import type { ModelImage } from '../../models/image.ts';
 import type { Estimate } from '../../runtime/estimate.ts';
 import type { ThreadHost } from '../../runtime/workers.ts';
-import { estimateOf, modelOf, threadsOf, type Platform } from '../loader.ts';
+import { estimateFrom, modelFrom, threadsOf, type Platform } from '../loader.ts';
 import type { PackedOptions } from '../packed.ts';
 import type { RecipeOptions } from '../quantize/options.ts';
 import { kernelModules } from './file-modules.ts';
@@ -40,13 +40,11 @@ export function localRuntime(threadHost: ThreadHost): LocalRuntime {
     platformOf,
     async load(source = EMBEDDED, options = {}) {
       const platform = await platformOf(options);
-      const image = await imageOf(source, platform, options);
-      return modelOf(image, { ...options, ...platform, now }).finally(() => image.close());
+      return modelFrom(await imageOf(source, platform, options), { ...options, ...platform, now });
     },
     async estimate(source = EMBEDDED, options = {}) {
       const platform = await platformOf(options);
-      const image = await imageOf(source, platform, options);
-      return Promise.resolve(estimateOf(image.manifest, options, platform.threads)).finally(() => image.close());
+      return estimateFrom(await imageOf(source, platform, options), options, platform.threads);
     },
   };
 }
