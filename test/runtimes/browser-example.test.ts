@@ -17,7 +17,7 @@ interface Page {
   on(event: 'pageerror' | 'console', hear: (what: { type?: () => string; text?: () => string; message?: string }) => void): void;
   evaluate<T>(script: string): Promise<T>;
   /** A function, as the policy forbids a string. */
-  waitForFunction(script: () => boolean, argument?: unknown, options?: { timeout: number }): Promise<unknown>;
+  waitForFunction(script: () => boolean, argument?: unknown, options?: { timeout: number; polling?: number }): Promise<unknown>;
   getByRole(role: string, options: { name: string; exact?: boolean }): { click(): Promise<void>; fill(text: string): Promise<void>; isVisible(): Promise<boolean> };
   readonly keyboard: { press(key: string): Promise<void> };
 }
@@ -70,12 +70,12 @@ describe.skipIf(playwright === null)('examples/browser in Chromium', { timeout: 
     return page;
   }
   const text = (page: Page, selector: string): Promise<string> => page.evaluate(`document.querySelector(${JSON.stringify(selector)}).innerText`);
-  const ready = (page: Page): Promise<unknown> => page.waitForFunction(() => !document.querySelector<HTMLTextAreaElement>('#prompt')!.disabled, null, { timeout: 60_000 });
+  const ready = (page: Page): Promise<unknown> => page.waitForFunction(() => !document.querySelector<HTMLTextAreaElement>('#prompt')!.disabled, null, { timeout: 60_000, polling: 100 });
   const loaded = async (page: Page): Promise<void> => {
     await page.getByRole('button', { name: 'Load the model' }).click();
     await ready(page);
   };
-  const idle = (page: Page): Promise<unknown> => page.waitForFunction(() => document.querySelector('#log')!.getAttribute('aria-busy') === 'false', null, { timeout: 60_000 });
+  const idle = (page: Page): Promise<unknown> => page.waitForFunction(() => document.querySelector('#log')!.getAttribute('aria-busy') === 'false', null, { timeout: 60_000, polling: 100 });
   async function ask(page: Page, question: string): Promise<string> {
     await page.getByRole('textbox', { name: 'Message' }).fill(question);
     await page.keyboard.press('Enter');
@@ -101,7 +101,7 @@ describe.skipIf(playwright === null)('examples/browser in Chromium', { timeout: 
     await loaded(page);
     await page.getByRole('textbox', { name: 'Message' }).fill('Write a long story about a lighthouse keeper.');
     await page.keyboard.press('Enter');
-    await page.waitForFunction(() => (document.querySelector('.message.assistant p')?.textContent ?? '').length > 40, null, { timeout: 60_000 });
+    await page.waitForFunction(() => (document.querySelector('.message.assistant p')?.textContent ?? '').length > 40, null, { timeout: 60_000, polling: 100 });
     await page.keyboard.press('Escape');
     await idle(page);
     expect(await text(page, '.message:last-child .aside')).toMatch(/^Stopped/);
@@ -145,7 +145,7 @@ describe.skipIf(playwright === null)('examples/browser in Chromium', { timeout: 
     writeFileSync(shard, bytes);
     const page = await open();
     await page.getByRole('button', { name: 'Load the model' }).click();
-    await page.waitForFunction(() => !document.querySelector<HTMLElement>('#alert')!.hidden, null, { timeout: 60_000 });
+    await page.waitForFunction(() => !document.querySelector<HTMLElement>('#alert')!.hidden, null, { timeout: 60_000, polling: 100 });
     expect(await text(page, '#alert')).toMatch(/01\.bin.*SHA-256/);
     copyFileSync(whole, shard);
     await loaded(page);
