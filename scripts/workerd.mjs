@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { root } from './build.mjs';
 import { edgeBuild } from './bundle.mjs';
 
 const text = JSON.stringify; // Cap'n Proto's strings are quoted as JSON's
