@@ -1,5 +1,6 @@
 // Speeds and memory of every runtime, one after the other, on one thread: load, start to first token of 32 (of a page: from its navigation), prefill of 512,
-// decoding of 64, peak resident bytes of the process that runs it. Medians of 3 for the rates; the tokens of all must be the same.
+// decoding of 64, peak resident bytes of the process that runs it,
+// and what a bundle for it ships (JavaScript and both modules, gzip). Medians of 3 for the rates; the tokens of all must be the same.
 // Usage: npm run measure:runtimes [-- --json] [--only node24,deno,...]    workerd and Lambda have commands of their own: measure:workerd, measure:lambda.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -9,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { rendererPeak } from '../bench/browser/chromium.ts';
 import { openPage } from '../bench/browser/open-page.ts';
 import { root } from './build.mjs';
+import { bundle, shippedBytes } from './bundle.mjs';
 import { checkEqual, LOCAL, rowsOf } from './every-runtime.mjs';
 
 /** Peak resident bytes of a process; null where there is no /proc. */
@@ -41,12 +43,14 @@ async function browser(name) {
   return { version: /(?:Chrome|Firefox)\/([\d.]+)/.exec(agent)?.[1], ...found, peak_rss_bytes: seen };
 }
 
-const row = (name, { ids, ...found }) => [{ runtime: name.replace(/\d+$/, ''), ...found, tokens_sha256: createHash('sha256').update(ids).digest('hex') }];
+async function row(name, condition, { ids, ...found }) {
+  const { script, wasm } = shippedBytes(await bundle(condition));
+  return [{ runtime: name.replace(/\d+$/, ''), ...found, bundle_gzip_bytes: script + wasm, tokens_sha256: createHash('sha256').update(ids).digest('hex') }];
+}
 
 const measures = {
-  ...Object.fromEntries(LOCAL.map(([name, adapter, args]) => [name, async (got) => row(name, { version: got.version, ...(await local(got, adapter, args)) })])),
-  chromium: async ({ name }) => row(name, await browser(name)),
-  firefox: async ({ name }) => row(name, await browser(name)),
+  ...Object.fromEntries(LOCAL.map(([name, adapter, args]) => [name, async (got) => row(name, adapter, { version: got.version, ...(await local(got, adapter, args)) })])),
+  ...Object.fromEntries(['chromium', 'firefox'].map((name) => [name, async () => row(name, 'browser', await browser(name))])),
 };
 
 const { values } = parseArgs({ options: { json: { type: 'boolean' }, only: { type: 'string' } } });

@@ -1,8 +1,3 @@
-import type { BuildOptions } from 'esbuild';
-
-/** esbuild's settings for a runtime without Node's modules. */
-export function edgeBuild(condition: 'workerd' | 'browser'): BuildOptions & { readonly metafile: true };
-
 /** Serves the module `entry` in real workerd; `disks` are folders that it finds as services in its environment. */
 export function serveWorker(options: {
   readonly binary: string;

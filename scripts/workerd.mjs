@@ -4,13 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { root } from './build.mjs';
-
-/** esbuild's settings for a runtime without Node's modules: `condition` chooses among the package's exports, WebAssembly stays in files of its own. */
-export const edgeBuild = (condition) => ({
-  bundle: true, minify: true, format: 'esm', platform: 'neutral', mainFields: ['module', 'main'], conditions: [condition], metafile: true,
-  loader: { '.wasm': 'copy' }, assetNames: '[name]', absWorkingDir: root, logLevel: 'silent',
-});
+import { edgeBuild } from './bundle.mjs';
 
 const text = JSON.stringify; // Cap'n Proto's strings are quoted as JSON's
 

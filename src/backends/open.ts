@@ -1,8 +1,9 @@
+import { TetradError } from '../core/errors.ts';
 import type { Isa } from '../kernels/manifest.ts';
 import type { OpenBackend } from './backend.ts';
 import { openReference } from './reference/index.ts';
 import { openWasm, type WasmModules } from './wasm/open.ts';
-import { bestPath, selfTest } from './wasm/self-test.ts';
+import { bestPath, PATHS, selfTest } from './wasm/self-test.ts';
 
 export { attachWasm as attach, type WasmModules } from './wasm/open.ts';
 export { overSharedMemory } from './wasm/shared-memory.ts';
@@ -20,5 +21,8 @@ export interface BackendOptions {
 /** The self-test runs when a backend is first opened, so that reading headers does not wait for it. */
 export function backendOpener({ modules, path = 'auto', now }: BackendOptions): OpenBackend {
   if (path === 'reference') return openReference;
+  if (path !== 'auto' && !PATHS.includes(path)) {
+    throw new TetradError('invalid_argument', `Cannot run on the path ${JSON.stringify(path)}: needed is auto, reference or one of ${PATHS.join(', ')}`);
+  }
   return (bytes) => openWasm(modules, path === 'auto' ? bestPath(selfTest(modules, now)) : path, bytes);
 }

@@ -56,7 +56,7 @@ const linear = v.strictObject({
   branches: v.exactOptional(v.array(branch)),
 });
 
-/** `model.json`, versions 1 and 2: the manifest of the image and the shards that it is cut into. `version` is checked before. */
+/** `model.json`, versions 1 to 3: the manifest of the image and the shards that it is cut into. `version` is checked before. */
 export const modelJson = v.strictObject({
   format: v.literal('tetrad'),
   version: v.number(),

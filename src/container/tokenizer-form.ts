@@ -1,27 +1,32 @@
 import * as v from 'valibot';
-import type { CutMerges, TokenizerData } from '../core/tokenizer-data.ts';
+import type { CutMerges, PackedTexts, TokenizerData } from '../core/tokenizer-data.ts';
 import { CONFIG_LIMITS } from '../models/config.ts';
 import { isObject } from '../tokenizer/json.ts';
 import { cutMerges, MAX_CUTS } from '../tokenizer/cuts.ts';
+import { LONGEST_TEXT, Texts } from '../tokenizer/texts.ts';
 import { invalid } from './invalid.ts';
 
 const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(CONFIG_LIMITS.vocab));
 
-/** A list of texts and nulls. A schema of its elements would make two objects for each. */
-const tokenList = v.rawTransform<unknown, readonly (string | null)[]>(({ dataset: { value }, addIssue, NEVER }) => {
+const packedTexts = v.strictObject({ text: v.string(), lengths: v.pipe(v.string(), v.maxLength(CONFIG_LIMITS.vocab)) });
+
+/** Versions 1 and 2: a list of texts and nulls. A schema of its elements would make two objects for each. */
+const tokenList = v.pipe(v.custom<unknown[]>(Array.isArray), v.rawTransform<unknown[], PackedTexts>(({ dataset: { value }, addIssue, NEVER }) => {
   const needed = (message: string): never => {
     addIssue({ message });
     return NEVER;
   };
-  if (!Array.isArray(value)) return needed('needed is a list of strings and nulls');
   if (value.length > CONFIG_LIMITS.vocab) return needed(`it has ${value.length}, needed are at most ${CONFIG_LIMITS.vocab}`);
   const wrong = value.findIndex((token) => token !== null && typeof token !== 'string');
-  return wrong < 0 ? value : needed(`number ${wrong} is ${JSON.stringify(value[wrong])?.slice(0, 60)}, needed is a string or null`);
-});
+  if (wrong >= 0) return needed(`number ${wrong} is ${JSON.stringify(value[wrong])?.slice(0, 60)}, needed is a string or null`);
+  const texts = value as (string | null)[];
+  const long = texts.findIndex((token) => (token?.length ?? 0) > LONGEST_TEXT);
+  return Texts.of(texts).pack() ?? needed(`number ${long} has ${texts[long]?.length} characters, needed are at most ${LONGEST_TEXT}`);
+}));
 
 export const packedTokenizer = v.strictObject({
   tokenizer: v.record(v.string(), v.unknown()),
-  tokens: v.exactOptional(v.pipe(v.unknown(), tokenList)),
+  tokens: v.exactOptional(v.lazy<v.GenericSchema<unknown, PackedTexts>>((value) => (Array.isArray(value) ? tokenList : packedTexts))),
   merges: v.exactOptional(v.strictObject({ cuts: v.pipe(v.string(), v.maxLength(MAX_CUTS)), joined: v.boolean() })),
   bos: v.nullable(id),
   eos: v.array(id),
@@ -54,10 +59,12 @@ export function packTokenizer(data: TokenizerData): TokenizerData {
   if (!isObject(model) || !isObject(model.vocab)) return data;
   const tokens = tokensById(model.vocab);
   if (!tokens) return data;
+  const packed = Texts.of(tokens).pack();
+  if (!packed) return data;
   const merges = cutMerges(model.merges, tokens);
   const moved = movedKeys(merges);
   const rest = Object.fromEntries(Object.entries(model).filter(([key]) => !moved.includes(key)));
-  return { ...data, tokenizer: { ...data.tokenizer, model: rest }, tokens, ...(merges && { merges }) };
+  return { ...data, tokenizer: { ...data.tokenizer, model: rest }, tokens: packed, ...(merges && { merges }) };
 }
 
 /** Throws `invalid_file` where the parts do not go together. Whether merges and vocabulary do is seen when a `Tokenizer` is made. */

@@ -9,12 +9,19 @@ export interface CutMerges {
   readonly joined: boolean;
 }
 
+/** Texts by id, one after the other. */
+export interface PackedTexts {
+  readonly text: string;
+  /** For each id its text's length in UTF-16 units, above `0` in character codes, or `-` where no token has it. */
+  readonly lengths: string;
+}
+
 /** All that is needed to turn text into ids and back, JSON-serialisable: stored as it is in a container. */
 export interface TokenizerData {
   /** A Hugging Face `tokenizer.json`, as shipped or as built from a GGUF vocabulary. */
   readonly tokenizer: Readonly<Record<string, unknown>>;
-  /** In place of `tokenizer.model.vocab`: texts by id; null: no token has it. */
-  readonly tokens?: readonly (string | null)[];
+  /** In place of `tokenizer.model.vocab`. */
+  readonly tokens?: PackedTexts;
   /** In place of `tokenizer.model.merges`; needs `tokens`. */
   readonly merges?: CutMerges;
   readonly bos: number | null;

@@ -5,7 +5,7 @@ import type { ModelConfig } from './config.ts';
 import type { TokenizerData } from '../core/tokenizer-data.ts';
 
 /** Version of the manifest and of the image's layout; readers accept every older one. 2: branches, rotations, f16, 3 bits, static and asymmetric activations. */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
 /** Every array of an image starts at a multiple of this many bytes. */
 export const IMAGE_ALIGNMENT = 64;
 /** An image is cut every so many bytes into the shards of a container, and to be hashed: static hosts accept files of 25 MiB. */

@@ -4,6 +4,7 @@ import { NumberHeap } from './heap.ts';
 import { invalid, isObject, unsupported, type JsonObject } from './json.ts';
 import { PairTable } from './pair-table.ts';
 import { TextTable } from './text-table.ts';
+import { Texts } from './texts.ts';
 
 const CACHED_WORDS = 8192;
 const CACHED_LENGTH = 64;
@@ -19,8 +20,7 @@ export const bytePiece = (byte: number): string => `<0x${byte.toString(16).toUpp
  * characters without an id fall back to byte pieces, then to the unknown token, else vanish; rules apply by rank, then from the left.
  */
 export class Bpe {
-  /** By id; null: no token has it. */
-  readonly texts: readonly (string | null)[];
+  readonly texts: Texts; // by id
   readonly #ids: TextTable;
   readonly #pairs: PairTable;
   readonly #unknown: number | undefined;
@@ -34,10 +34,10 @@ export class Bpe {
     for (const key of ['continuing_subword_prefix', 'end_of_word_suffix', 'dropout']) {
       if (model[key]) throw unsupported(`BPE with ${key} = ${JSON.stringify(model[key])}, supported is none`);
     }
-    const vocabulary = tokens ? listedIds(tokens) : namedIds(model.vocab);
+    const vocabulary = tokens ? listedIds(Texts.unpack(tokens)) : namedIds(model.vocab);
     this.texts = vocabulary.texts;
     this.#ids = vocabulary.ids;
-    const rules = tokens && merges ? cutRules(merges, tokens) : listedRules(model.merges);
+    const rules = tokens && merges ? cutRules(merges, this.texts) : listedRules(model.merges);
     this.#pairs = mergeRules(rules, this.#ids, atomic);
     this.#unknown = typeof model.unk_token === 'string' ? this.#ids.get(model.unk_token) : undefined;
     this.#fuseUnknown = model.fuse_unk === true;
@@ -113,8 +113,7 @@ export class Bpe {
 
 interface Vocabulary {
   readonly ids: TextTable;
-  /** By id; null: no token has it. */
-  readonly texts: readonly (string | null)[];
+  readonly texts: Texts; // by id
 }
 
 function namedIds(vocab: unknown): Vocabulary {
@@ -129,26 +128,26 @@ function namedIds(vocab: unknown): Vocabulary {
     while (texts.length <= id) texts.push(null);
     texts[id] = token;
   }
-  return { ids: new TextTable(tokens, tokens.map((token) => vocab[token] as number)), texts };
+  return { ids: new TextTable(Texts.of(tokens), tokens.map((token) => vocab[token] as number)), texts: Texts.of(texts) };
 }
 
-function listedIds(texts: readonly (string | null)[]): Vocabulary {
+function listedIds(texts: Texts): Vocabulary {
   const ids = new TextTable(texts, null);
-  for (let id = 0; id < texts.length; id++) {
-    const first = texts[id] === null ? id : ids.get(texts[id]!);
-    if (first !== id) throw invalid(`tokens.${id} is ${JSON.stringify(texts[id]!.slice(0, 60))} as is tokens.${first}`);
+  for (let id = 0; id < texts.count; id++) {
+    const first = texts.has(id) ? ids.get(texts.text, texts.from(id), texts.to(id)) : id;
+    if (first !== id) throw invalid(`token ${id} is ${JSON.stringify(texts.get(id)?.slice(0, 60))} as is token ${first}`);
   }
   return { ids, texts };
 }
 
-/** Merges: how many, and each as the token that it gives and where it cuts it. None is made into strings of its own, of which there would be 100,000. */
+/** Merges: how many, and each as where the token that it gives stands in a text and where it is cut. None is made into strings of its own, of which there would be 100,000. */
 interface Rules {
   readonly count: number;
-  readonly each: (visit: (token: string, cut: number) => void) => void;
+  readonly each: (visit: (text: string, from: number, cut: number, to: number) => void) => void;
 }
 
-const cutRules = (merges: CutMerges, tokens: readonly (string | null)[]): Rules =>
-  ({ count: countMerges(merges), each: (visit) => eachMerge(merges, tokens, visit) });
+const cutRules = (merges: CutMerges, texts: Texts): Rules =>
+  ({ count: countMerges(merges), each: (visit) => eachMerge(merges, texts, (from, cut, to) => visit(texts.text, from, cut, to)) });
 
 function listedRules(merges: unknown): Rules {
   if (!Array.isArray(merges)) throw invalid('the merges are not a list');
@@ -156,7 +155,8 @@ function listedRules(merges: unknown): Rules {
     for (const [rank, merge] of merges.entries()) {
       const pair: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
       if (!isPair(pair)) throw invalid(`merge ${rank} is not a pair of tokens`);
-      visit(pair[0] + pair[1], pair[0].length);
+      const token = pair[0] + pair[1];
+      visit(token, 0, pair[0].length, token.length);
     }
   };
   return { count: merges.length, each };
@@ -166,12 +166,12 @@ function mergeRules({ count, each }: Rules, ids: TextTable, atomic: ReadonlySet<
   if (count >= 2 ** 22) throw invalid(`${count} merges, the most is ${2 ** 22 - 1}`);
   const pairs = new PairTable(count);
   let rank = 0;
-  each((token, cut) => {
-    const left = ids.get(token, 0, cut);
-    const right = ids.get(token, cut);
-    const result = ids.get(token);
+  each((text, from, cut, to) => {
+    const left = ids.get(text, from, cut);
+    const right = ids.get(text, cut, to);
+    const result = ids.get(text, from, to);
     if (left === undefined || right === undefined || result === undefined) {
-      throw invalid(`merge ${rank}, ${JSON.stringify([token.slice(0, cut), token.slice(cut)])}, names a token that is not in the vocabulary`);
+      throw invalid(`merge ${rank}, ${JSON.stringify([text.slice(from, cut), text.slice(cut, to)])}, names a token that is not in the vocabulary`);
     }
     if (!atomic.has(result)) pairs.set(rank, left, right, result);
     rank++;

@@ -1,5 +1,6 @@
 import type { CutMerges } from '../core/tokenizer-data.ts';
 import { invalid } from './json.ts';
+import type { Texts } from './texts.ts';
 
 /** Characters of `cuts`. Bounds what a small file can ask for: every cut becomes a pair. */
 export const MAX_CUTS = 2 ** 23;
@@ -38,27 +39,27 @@ export function cutMerges(merges: unknown, tokens: readonly (string | null)[]): 
 }
 
 /**
- * Tells of the merges in their order: the token that each gives, and where it cuts it. Throws `invalid_file` for cuts that do not go with the tokens, and
+ * Tells of the merges in their order: from where to where the token that each gives stands in `tokens.text`, and where it cuts it. Throws `invalid_file` for cuts that do not go with the tokens, and
  * what `visit` throws.
  */
-export function eachMerge({ cuts }: CutMerges, tokens: readonly (string | null)[], visit: (token: string, cut: number) => void): void {
+export function eachMerge({ cuts }: CutMerges, tokens: Texts, visit: (from: number, cut: number, to: number) => void): void {
   const cutToken = (id: number, at: number): void => {
-    if (at >= cuts.length) throw invalid(`merges.cuts ends at token ${id} of ${tokens.length}`);
-    const token = tokens[id] ?? '';
+    if (at >= cuts.length) throw invalid(`merges.cuts ends at token ${id} of ${tokens.count}`);
+    const [from, to] = [tokens.from(id), tokens.to(id)];
     const length = cuts.charCodeAt(at) - BASE;
-    const most = token.length > LONGEST_TOKEN ? 0 : token.length - 1;
-    if (length < 1 || length > most) throw invalid(`merges.cuts cuts token ${id} of ${token.length} characters at ${length}`);
-    visit(token, length);
+    const most = to - from > LONGEST_TOKEN ? 0 : to - from - 1;
+    if (length < 1 || length > most) throw invalid(`merges.cuts cuts token ${id} of ${to - from} characters at ${length}`);
+    visit(from, from + length, to);
   };
   let at = 0;
-  for (let id = 0; id < tokens.length; id++) {
+  for (let id = 0; id < tokens.count; id++) {
     if (cuts[at] !== NONE) {
       cutToken(id, at);
       for (; cuts[at + 1] === MORE; at += 2) cutToken(id, at + 2);
     }
     at++;
   }
-  if (at < cuts.length) throw invalid(`merges.cuts goes on after ${tokens.length} tokens`);
+  if (at < cuts.length) throw invalid(`merges.cuts goes on after ${tokens.count} tokens`);
 }
 
 /** How many merges there are. */

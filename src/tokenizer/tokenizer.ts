@@ -26,7 +26,6 @@ export class Tokenizer {
   readonly #pipeline: Pipeline;
   readonly #bpe: Bpe;
   readonly #decoder: TokenBytes;
-  readonly #texts: (string | null)[]; // by id
   readonly #added = new Map<number, AddedToken>();
   readonly #splitPlain: AddedTokenSplitter;
   readonly #splitAll: AddedTokenSplitter;
@@ -40,13 +39,8 @@ export class Tokenizer {
     if (model.type !== undefined && model.type !== 'BPE') throw unsupported(`a model of type ${String(model.type)}, supported is BPE`);
     const added = addedTokens(added_tokens);
     this.#bpe = new Bpe(model, data, new Set(added.filter((token) => token.special).map((token) => token.id)));
-    this.#texts = this.#bpe.texts.slice();
-    for (const token of added) {
-      this.#added.set(token.id, token);
-      while (this.#texts.length <= token.id) this.#texts.push(null);
-      this.#texts[token.id] = token.content;
-    }
-    this.vocab = this.#texts.length;
+    for (const token of added) this.#added.set(token.id, token);
+    this.vocab = added.reduce((most, { id }) => Math.max(most, id + 1), this.#bpe.texts.count);
     this.#splitPlain = new AddedTokenSplitter(added.filter((token) => !token.special));
     this.#splitAll = new AddedTokenSplitter(added);
     this.#prefixFirst = prefixesFirst(pre_tokenizer);
@@ -106,14 +100,14 @@ export class Tokenizer {
 
   /** What a token adds to a text, which may be a part of a UTF-8 sequence. Empty for an id without a token. */
   bytesOf(id: number): Uint8Array {
-    const text = this.#texts[id];
-    if (text === undefined || text === null) return new Uint8Array(0);
+    const text = this.textOf(id);
+    if (text === undefined) return new Uint8Array(0);
     return this.#added.has(id) ? new TextEncoder().encode(text) : this.#decoder.bytes(text);
   }
 
   /** The token as the vocabulary writes it. */
   textOf(id: number): string | undefined {
-    return this.#texts[id] ?? undefined;
+    return this.#added.get(id)?.content ?? this.#bpe.texts.get(id) ?? undefined;
   }
 
   /** All control tokens as text. */

@@ -95,7 +95,7 @@ describe('openContainer() on containers with branches, rotations and static acti
 
 describe('openContainer() on damaged containers', () => {
   const lies: [string, (json: Json) => void, RegExp][] = [
-    ['a newer version', (j) => { j.version = 3; }, /^unsupported_version: .*its version is 3, this library reads up to 2$/],
+    ['a newer version', (j) => { j.version = 4; }, /^unsupported_version: .*its version is 4, this library reads up to 3$/],
     ['another format', (j) => { j.format = 'other'; }, /^invalid_file: .*format is "other"/],
     ['an unknown field', (j) => { j.linears.output.extra = 1; }, /^invalid_file: .*linears.output.extra is no known field/],
     ['weights without kernels', (j) => { j.linears.output.segments[0].weight.bits = 5; }, /^invalid_file: .*weight.bits is 5/],

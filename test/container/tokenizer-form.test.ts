@@ -11,6 +11,7 @@ import { openGguf } from '../../src/importers/open.ts';
 import { fileSource } from '../../src/surfaces/adapters/files.ts';
 import { eachMerge } from '../../src/tokenizer/cuts.ts';
 import { tokenizerFromGguf } from '../../src/tokenizer/gguf-vocab.ts';
+import { Texts } from '../../src/tokenizer/texts.ts';
 import { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { referenceGguf } from '../support/shared.ts';
 import { tinyTokenizer } from '../support/tiny-model.ts';
@@ -31,13 +32,14 @@ function read(value: unknown): TokenizerData {
 
 /** The same data without compact forms. */
 function unpacked(value: unknown): TokenizerData {
-  const { tokens, merges, ...data } = read(value);
-  if (!tokens) return data;
-  const vocab = Object.fromEntries(tokens.flatMap((text, id) => (text === null ? [] : [[text, id]])));
+  const { tokens: packed, merges, ...data } = read(value);
+  if (!packed) return data;
+  const tokens = Texts.unpack(packed);
+  const vocab = Object.fromEntries(Array.from({ length: tokens.count }, (_, id) => [tokens.get(id), id]).filter(([text]) => text !== null));
   const list: (string | string[])[] = [];
   if (merges) {
-    eachMerge(merges, tokens, (text, cut) => {
-      const pair = [text.slice(0, cut), text.slice(cut)];
+    eachMerge(merges, tokens, (from, cut, to) => {
+      const pair = [tokens.text.slice(from, cut), tokens.text.slice(cut, to)];
       list.push(merges.joined ? pair.join(' ') : pair);
     });
   }
@@ -71,12 +73,12 @@ const learned = fc
   });
 
 describe('packTokenizer()', () => {
-  it('write tokens in id order and cuts by the length of the left part', () => {
+  it('write tokens in id order with their lengths, and cuts by the length of the left part', () => {
     const model = { type: 'BPE', vocab: { ab: 3, a: 0, '<s>': 5, b: 1, abab: 6, aba: 4 }, merges: [['a', 'b'], ['ab', 'a'], ['a', 'ba'], ['ab', 'ab']] };
     const packed = packTokenizer(withModel(model));
     expect(packed).toEqual({
       ...tinyTokenizer(), tokenizer: { version: '1.0', model: { type: 'BPE' } },
-      tokens: ['a', 'b', null, 'ab', 'aba', '<s>', 'abab'], merges: { cuts: '00012+102', joined: false },
+      tokens: { text: 'abababa<s>abab', lengths: '11-2334' }, merges: { cuts: '00012+102', joined: false },
     });
     expect(unpacked(throughJson(packed))).toEqual(withModel(model));
   });
@@ -84,7 +86,7 @@ describe('packTokenizer()', () => {
   it('give every learned vocabulary back from its packed form', () => {
     fc.assert(fc.property(learned, (model) => {
       const packed = packedJson(withModel(model));
-      expect([packed.tokens.length > 0, packed.merges.joined, packed.tokenizer.model]).toEqual([true, typeof model.merges[0] === 'string', { type: 'BPE', unk_token: null }]);
+      expect([packed.tokens.lengths.length > 0, packed.merges.joined, packed.tokenizer.model]).toEqual([true, typeof model.merges[0] === 'string', { type: 'BPE', unk_token: null }]);
       expect(unpacked(packed)).toEqual(withModel(model));
     }), { numRuns: 200, seed: 1, endOnFailure: true });
   });
@@ -99,6 +101,11 @@ describe('packTokenizer()', () => {
     }), { numRuns: 500, seed: 2 });
   });
 
+  it('be read from a list of texts too, as versions 1 and 2 have it', () => {
+    const packed = packedJson(withModel({ vocab: { a: 0, b: 1, ab: 3 }, merges: [['a', 'b']] }));
+    expect(read({ ...packed, tokens: ['a', 'b', null, 'ab'] })).toEqual(packed);
+  });
+
   it('pack merges derived from scores, several for a token, where scores fall with the id as in SentencePiece models', () => {
     const { sentencepiece } = JSON.parse(readFileSync(resolve(import.meta.dirname, '../fixtures/tokenizers.json'), 'utf8'));
     const metadata = new Map<string, unknown>(Object.entries(sentencepiece.metadata));
@@ -111,7 +118,7 @@ describe('packTokenizer()', () => {
   it('leave what has no such form as it is', () => {
     const vocabs: unknown[] = [[['a', -1.5]], { a: 0, b: 0 }, { a: 0.5 }, { a: -1 }, { a: '0' }, { a: 2 ** 40 }, { a: 0, b: 4 }, 'ab', null, undefined];
     for (const vocab of vocabs) expect(packTokenizer(withModel({ vocab, merges: [] })), JSON.stringify(vocab)).toEqual(withModel({ vocab, merges: [] }));
-    expect(packTokenizer(withModel({ vocab: { a: 0 } })).tokens).toEqual(['a']);
+    expect(packTokenizer(withModel({ vocab: { a: 0 } })).tokens).toEqual({ text: 'a', lengths: '1' });
     fc.assert(fc.property(fc.jsonValue(), (model) => {
       expect(unpacked(packTokenizer(withModel(model)))).toEqual(withModel(model)); // no JSON: V8 may misread escaped keys (nodejs/node#63785)
     }), { numRuns: 200, seed: 3 });
@@ -131,8 +138,13 @@ describe('packTokenizer()', () => {
 describe('a malformed form', () => {
   const model = { type: 'BPE', vocab: { a: 0, b: 1, ab: 2, aba: 3 }, merges: [['a', 'b'], ['ab', 'a']] };
   const changes: [string, (json: Json) => void, RegExp][] = [
-    ['a token twice', (j) => { j.tokens[3] = 'a'; }, /tokens.3 is "a" as is tokens.0$/],
-    ['a token that is no text', (j) => { j.tokens[1] = 7; }, /^tokens: number 1 is 7, needed is a string or null$/],
+    ['a token twice', (j) => { j.tokens = { text: 'ababa', lengths: '1121' }; }, /token 3 is "a" as is token 0$/],
+    ['texts without lengths', (j) => { delete j.tokens.lengths; }, /^tokens.lengths is missing$/],
+    ['lengths that are no lengths', (j) => { j.tokens.lengths = '11/3'; }, /tokens.lengths has "\/" for token 2, needed is - or a length$/],
+    ['lengths that go beyond the texts', (j) => { j.tokens.lengths = '1124'; }, /tokens.lengths add up to 8, tokens.text has 7 characters$/],
+    ['texts that go beyond their lengths', (j) => { j.tokens.lengths = '112'; }, /tokens.lengths add up to 4, tokens.text has 7 characters$/],
+    ['a list with a token that is no text', (j) => { j.tokens = ['a', 7]; }, /^tokens: number 1 is 7, needed is a string or null$/],
+    ['a list with a token that is too long', (j) => { j.tokens = ['x'.repeat(1e6)]; }, /^tokens: number 0 has 1000000 characters, needed are at most 65487$/],
     ['merges without tokens', (j) => { delete j.tokens; }, /tokenizer.merges is there and tokenizer.tokens is missing$/],
     ['no model', (j) => { delete j.tokenizer.model; }, /tokenizer.tokenizer.model is not an object/],
     ['two vocabularies', (j) => { j.tokenizer.model.vocab = {}; }, /tokenizer.tokenizer.model.vocab is there and in packed form too$/],
@@ -143,8 +155,8 @@ describe('a malformed form', () => {
     ['a cut at the end', (j) => { j.merges.cuts = '0022'; }, /cuts cuts token 2 of 2 characters at 2$/],
     ['a cut at the start', (j) => { j.merges.cuts = '0012+0'; }, /cuts cuts token 3 of 3 characters at 0$/],
     ['a "+" without a cut before', (j) => { j.merges.cuts = '00+112'; }, /cuts cuts token 2 of 2 characters at -5$/],
-    ['a cut where there is no token', (j) => { j.tokens[2] = null; }, /cuts cuts token 2 of 0 characters at 1$/],
-    ['cuts of a token that is too long', (j) => { j.tokens[3] = 'x'.repeat(1e6); j.merges.cuts = `001${'9+'.repeat(1e5)}9`; }, /cuts cuts token 3 of 1000000 characters at 9$/],
+    ['a cut where there is no token', (j) => { j.tokens = { text: 'ababa', lengths: '11-3' }; }, /cuts cuts token 2 of 0 characters at 1$/],
+    ['cuts of a token that is too long', (j) => { j.tokens = ['a', 'b', 'ab', 'x'.repeat(6e4)]; j.merges.cuts = `001${'9+'.repeat(1e5)}9`; }, /cuts cuts token 3 of 60000 characters at 9$/],
     ['more cuts than any vocabulary has', (j) => { j.merges.cuts = '0'.repeat(2 ** 23 + 1); }, /^merges.cuts is 8388609, needed is <=8388608$/],
     ['an unknown field', (j) => { j.merges.extra = 1; }, /^merges.extra is no known field$/],
   ];
@@ -161,7 +173,8 @@ describe('a malformed form', () => {
     const cuts = fc.array(fc.constantFrom('0', '1', '2', '3', '+', '/', '\u0200'), { maxLength: 8 }).map((parts) => parts.join(''));
     const change = fc.oneof(
       fc.tuple(fc.constant<(j: Json, x: unknown) => void>((j, x) => { j.merges.cuts = x; }), cuts),
-      fc.tuple(fc.nat(5), value).map(([at, x]): [(j: Json) => void, unknown] => [(j) => { j.tokens[at] = x; }, x]),
+      fc.tuple(fc.nat(5), value).map(([at, x]): [(j: Json) => void, unknown] => [(j) => { j.tokens = ['a', 'b', 'ab', 'aba']; j.tokens[at] = x; }, x]),
+      fc.tuple(fc.constantFrom('text', 'lengths'), fc.oneof(value, fc.string())).map(([key, x]): [(j: Json) => void, unknown] => [(j) => { j.tokens[key] = x; }, x]),
       fc.tuple(fc.constantFrom('tokens', 'merges', 'tokenizer'), value).map(([key, x]): [(j: Json) => void, unknown] => [(j) => { j[key] = x; }, x]),
     );
     let refused = 0;

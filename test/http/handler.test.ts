@@ -139,6 +139,14 @@ describe('createHandler(): failures', () => {
     expect(tries).toBe(2);
   });
 
+  it('a model that another caller uses is 503, and says when to ask again', async () => {
+    const { handler, model, errors } = fakeService();
+    const other = model.generate('x');
+    await other[Symbol.asyncIterator]().next();
+    const response = await handler(post(COMPLETIONS, { prompt: 'y', max_tokens: 1 }));
+    expect([response.status, response.headers.get('retry-after'), (await errorOf(response)).code, errors]).toEqual([503, '2', 'busy', []]);
+  });
+
   it('a fault of the program is told to onError, not to the client', async () => {
     const { handler, fake, errors } = fakeService();
     fake.forwardRows = () => {

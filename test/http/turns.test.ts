@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Turns } from '../../src/surfaces/http/turns.ts';
 import { fakeService, post, until } from './fake-service.ts';
 
@@ -97,6 +97,25 @@ describe('createHandler(): one request at a time', () => {
       const before = passes();
       expect((await handler(post(PATH, { prompt: 'y', max_tokens: 1 }))).status).toBe(200);
       expect(passes() - before).toBeLessThanOrEqual(2);
+    }
+  });
+
+  it('a reader that stays and reads nothing for a minute is given up, and gives the turn back', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const { handler } = fakeService();
+      const { body } = await handler(post(PATH, endless));
+      const reader = body!.getReader();
+      await reader.read();
+      await vi.advanceTimersByTimeAsync(59_000);
+      await reader.read();
+      const next = handler(post(PATH, { prompt: 'y', max_tokens: 1 }));
+      const before = await Promise.race([next, vi.advanceTimersByTimeAsync(59_000).then(() => 'waits')]);
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect([before, (await next).status]).toEqual(['waits', 200]);
+      await expect(reader.read()).rejects.toThrow('The client has read nothing for 60 s');
+    } finally {
+      vi.useRealTimers();
     }
   });
 

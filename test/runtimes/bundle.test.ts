@@ -1,46 +1,15 @@
-import { readFileSync } from 'node:fs';
-import { gzipSync } from 'node:zlib';
-import { build, type Metafile } from 'esbuild';
 import { describe, expect, it } from 'vitest';
-import { edgeBuild } from '../../scripts/workerd.mjs';
-import { root } from './having.ts';
+import { bundle, shippedBytes } from '../../scripts/bundle.mjs';
 
 const BUDGET = 250e3;
 /** What an edge isolate or a strict Content-Security-Policy does not have. */
 const FORBIDDEN = ['eval(', 'new Function', 'node:', 'createObjectURL'];
 
-const zipped = (bytes: Uint8Array): number => gzipSync(bytes, { level: 9 }).length;
-const wasm = ['simd128', 'relaxed'].reduce((sum, name) => sum + zipped(readFileSync(`${root}/dist/wasm/${name}.wasm`)), 0);
-
-interface Bundle {
-  /** What is loaded at once, without modules that are imported when they are needed. */
-  readonly text: string;
-  readonly inputs: readonly string[];
-  readonly exports: readonly string[];
-  /** Modules that are imported when they are needed. */
-  readonly later: readonly string[];
-}
-
-async function bundle(condition: 'workerd' | 'browser', code = "export * from 'tetrad'"): Promise<Bundle> {
-  const { outputFiles, metafile } = await build({
-    ...edgeBuild(condition), stdin: { contents: code, resolveDir: root }, write: false, splitting: true, outdir: 'build/bundle',
-  });
-  const { outputs } = metafile as Metafile;
-  const entry = Object.keys(outputs).find((path) => outputs[path]!.entryPoint === '<stdin>')!;
-  const reached = new Set([entry]);
-  for (const path of reached) for (const { path: to, kind } of outputs[path]!.imports) if (kind === 'import-statement' && to.endsWith('.js')) reached.add(to);
-  const text = outputFiles!.filter(({ path }) => [...reached].some((one) => path.endsWith(one))).map((file) => file.text).join('\n');
-  const inputsOf = (paths: Iterable<string>): string[] => [...paths].flatMap((path) => Object.keys(outputs[path]!.inputs));
-  const later = Object.keys(outputs).filter((path) => path.endsWith('.js') && !reached.has(path));
-  return { text, inputs: inputsOf(reached), exports: outputs[entry]!.exports, later: inputsOf(later) };
-}
-
 const makers = (inputs: readonly string[]): string[] => inputs.filter((path) => /^dist\/(?:quantize|calibrate|importers|evaluate)\//.test(path));
 
 describe.each(['workerd', 'browser'] as const)('tetrad bundled for %s', (condition) => {
   it(`is below ${BUDGET / 1000} KB with its modules, gzip`, async () => {
-    const { text } = await bundle(condition);
-    const script = zipped(Buffer.from(text));
+    const { script, wasm } = shippedBytes(await bundle(condition));
     process.stdout.write(`${condition}: ${script} bytes of JavaScript and ${wasm} of WebAssembly, gzip\n`);
     expect(script).toBeGreaterThan(10e3);
     expect(script + wasm).toBeLessThan(BUDGET);

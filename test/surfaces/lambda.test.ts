@@ -20,7 +20,7 @@ afterAll(() => {
 
 const eventOf = (changes: Partial<HttpEvent> & { method?: string }): HttpEvent => ({
   rawPath: '/v1/models', rawQueryString: '', headers: {}, isBase64Encoded: false, ...changes,
-  requestContext: { domainName: 'tetrad.test', http: { method: changes.method ?? 'GET' } },
+  requestContext: { domainName: 'tetrad.test', http: { method: changes.method ?? 'GET' }, ...changes.requestContext },
 });
 
 /** What a handler is asked for an event. */
@@ -45,6 +45,11 @@ describe('lambdaHandler()', () => {
     expect(Object.fromEntries(request.headers)).toMatchObject({ 'content-type': 'text/plain', cookie: 'a=1; b=2' });
     expect((await asked(eventOf({ method: 'POST', body: 'w6k=', isBase64Encoded: true }))).body).toBe('é');
     expect((await asked(eventOf({}))).request.url).toBe('https://tetrad.test/v1/models');
+  });
+
+  it.each([['v1', '/v1/v1/models', '/v1/models'], ['$default', '/v1/models', '/v1/models'], ['v', '/v1/models', '/v1/models']])('the stage %s of %s is taken off', async (stage, rawPath, path) => {
+    const requestContext = { domainName: 'tetrad.test', stage, http: { method: 'GET' } };
+    expect(new URL((await asked(eventOf({ rawPath, requestContext }))).request.url).pathname).toBe(path);
   });
 
   it('status, headers and cookies come before the body, and also without one', async () => {

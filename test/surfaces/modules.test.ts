@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { backendOpener } from '../../src/backends/open.ts';
 import { compileModules } from '../../src/surfaces/modules.ts';
 
 afterEach(() => vi.unstubAllGlobals());
@@ -35,5 +36,14 @@ describe('compileModules()', () => {
   it('refuses where there is no WebAssembly', async () => {
     vi.stubGlobal('WebAssembly', undefined);
     await expect(compileModules(async () => empty)()).rejects.toMatchObject({ code: 'no_kernel', message: /there is no WebAssembly here/ });
+  });
+});
+
+describe('backendOpener()', () => {
+  it.each(['fast', 'relaxed', '', '__proto__'])('refuses the path %j, which there is not', (path) => {
+    const modules = { simd128: empty, relaxed: null };
+    expect(() => backendOpener({ modules, path: path as 'auto', now: () => 0 })).toThrow(expect.objectContaining({
+      code: 'invalid_argument', message: `Cannot run on the path ${JSON.stringify(path)}: needed is auto, reference or one of relaxed-i32, relaxed-i16, simd128`,
+    }));
   });
 });

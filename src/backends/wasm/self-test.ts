@@ -15,7 +15,7 @@ export interface PathReport {
   readonly gmacs: number;
 }
 
-const PATHS: readonly Isa[] = ['relaxed-i32', 'relaxed-i16', 'simd128'];
+export const PATHS: readonly Isa[] = ['relaxed-i32', 'relaxed-i16', 'simd128'];
 const FORMAT = { bits: 4, block: 32, scale: 'f16', zero: 'mid' } as const satisfies WeightFormat;
 const K = 256;
 const ROWS = 64;

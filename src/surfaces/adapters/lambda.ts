@@ -9,7 +9,7 @@ export interface HttpEvent {
   readonly cookies?: readonly string[];
   readonly body?: string;
   readonly isBase64Encoded: boolean;
-  readonly requestContext: { readonly domainName: string; readonly http: { readonly method: string } };
+  readonly requestContext: { readonly domainName: string; readonly stage?: string; readonly http: { readonly method: string } };
 }
 
 /** What Lambda calls. */
@@ -22,8 +22,10 @@ declare const awslambda: {
 };
 
 function requestOf({ rawPath, rawQueryString, headers, cookies, body, isBase64Encoded, requestContext }: HttpEvent, signal: AbortSignal): Request {
+  const stage = `/${requestContext.stage}`; // a named one of API Gateway stands before the path
+  const path = rawPath.startsWith(`${stage}/`) ? rawPath.slice(stage.length) : rawPath;
   const query = rawQueryString === '' ? '' : `?${rawQueryString}`;
-  return new Request(`https://${requestContext.domainName}${rawPath}${query}`, {
+  return new Request(`https://${requestContext.domainName}${path}${query}`, {
     method: requestContext.http.method, signal,
     headers: { ...headers, ...(cookies && { cookie: cookies.join('; ') }) },
     body: body === undefined ? null : isBase64Encoded ? Buffer.from(body, 'base64') : body,

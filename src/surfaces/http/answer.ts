@@ -1,3 +1,4 @@
+import { TetradError } from '../../core/errors.ts';
 import type { GenerationResult } from '../../generate/generation.ts';
 import type { Model } from '../../generate/model.ts';
 import { generateOptions, readBody, type CommonBody } from './body.ts';
@@ -21,17 +22,12 @@ export interface RequestContext {
   waitUntil(work: Promise<unknown>): void;
 }
 
-const RETRY_SECONDS = 2;
-
 function check({ model }: CommonBody, { name, turns }: Service): void {
   if (typeof model === 'string' && model !== name) {
     const message = `Cannot answer: the model ${JSON.stringify(model.slice(0, 60))} is not here, needed is ${JSON.stringify(name)}`;
     throw new HttpError({ status: 404, message, code: 'model_not_found', param: 'model' });
   }
-  if (turns.full) {
-    const headers = { 'retry-after': String(RETRY_SECONDS) };
-    throw new HttpError({ status: 503, message: 'Cannot answer: too many requests are waiting, needed is another try later', code: 'busy', headers });
-  }
+  if (turns.full) throw new TetradError('busy', 'Cannot answer: too many requests are waiting, needed is another try later');
 }
 
 interface Text {

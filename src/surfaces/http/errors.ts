@@ -20,20 +20,22 @@ export class HttpError extends Error {
   }
 }
 
-/** What the request is to blame for, by the library's code, and OpenAI's code for it. */
-const REFUSALS: Readonly<Partial<Record<ErrorCode, string>>> = {
-  invalid_argument: 'invalid_value',
-  empty_prompt: 'invalid_value',
-  context_overflow: 'context_length_exceeded',
-  no_template: 'unsupported_endpoint',
+const RETRY_SECONDS = 2;
+
+/** What a client may do about: by the library's code, the status and OpenAI's code for it. */
+const REFUSALS: Readonly<Partial<Record<ErrorCode, Omit<Problem, 'message'>>>> = {
+  invalid_argument: { status: 400, code: 'invalid_value' },
+  empty_prompt: { status: 400, code: 'invalid_value' },
+  context_overflow: { status: 400, code: 'context_length_exceeded' },
+  no_template: { status: 400, code: 'unsupported_endpoint' },
+  busy: { status: 503, code: 'busy', headers: { 'retry-after': String(RETRY_SECONDS) } },
 };
 
 /** Anything that was thrown, as an answer's problem. Clients are not told of errors that are not the library's own. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof HttpError) return error.problem;
   if (!TetradError.is(error)) return { status: 500, message: 'Cannot answer: something unforeseen happened', code: 'internal_error' };
-  const refusal = REFUSALS[error.code];
-  return refusal === undefined ? { status: 500, message: error.message, code: error.code } : { status: 400, message: error.message, code: refusal };
+  return { status: 500, message: error.message, code: error.code, ...REFUSALS[error.code] };
 }
 
 /** OpenAI's shape of it. */

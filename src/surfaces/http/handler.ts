@@ -90,7 +90,7 @@ export function createHandler({ model, name, onError }: HandlerOptions): Handler
   };
   const host: Host = {
     name, turns: new Turns(MOST_WAITING), model: () => (loading ??= load()), loaded: () => ready, since: Math.floor(Date.now() / 1000),
-    failed: (error) => problemOf(error).status >= 500 && !(error instanceof HttpError) && onError?.(error),
+    failed: (error) => problemOf(error).status === 500 && onError?.(error),
   };
   return async (request, context) => {
     const answered = await respond(host, request, context);
