@@ -4,7 +4,7 @@ import type { ActFormat, FloatFormat, KvFormat, WeightFormat } from '../formats/
 import type { ModelConfig } from './config.ts';
 import type { TokenizerData } from '../core/tokenizer-data.ts';
 
-/** Version of the manifest and of the image's layout; readers accept every older one. 2: branches, rotations, f16, 3 bits, static and asymmetric activations. */
+/** Version of the manifest and of the image's layout; readers accept every older one. 2: branches, rotations, f16, 3 bits, static and asymmetric activations. 3: the vocabulary as one text. */
 export const FORMAT_VERSION = 3;
 /** Every array of an image starts at a multiple of this many bytes. */
 export const IMAGE_ALIGNMENT = 64;

@@ -22,8 +22,8 @@ declare const awslambda: {
 };
 
 function requestOf({ rawPath, rawQueryString, headers, cookies, body, isBase64Encoded, requestContext }: HttpEvent, signal: AbortSignal): Request {
-  const stage = `/${requestContext.stage}`; // a named one of API Gateway stands before the path
-  const path = rawPath.startsWith(`${stage}/`) ? rawPath.slice(stage.length) : rawPath;
+  const stage = `/${requestContext.stage ?? '$default'}/`; // a named one of API Gateway stands before the path
+  const path = rawPath.startsWith(stage) ? rawPath.slice(stage.length - 1) : rawPath;
   const query = rawQueryString === '' ? '' : `?${rawQueryString}`;
   return new Request(`https://${requestContext.domainName}${path}${query}`, {
     method: requestContext.http.method, signal,
