@@ -145,6 +145,22 @@ describe('pullModel()', () => {
     expect(endings(folder)).toEqual(['data', 'json']);
   });
 
+  it('leaves nothing of a version that came in the middle and was cut too, once there is a third one', async () => {
+    const name = `${server.origin}/a.gguf`;
+    let requests = 0;
+    server.plan(faults.cut(30_000), { path: /gguf/, times: 99 });
+    server.before(() => {
+      if (++requests === 3) server.files.set('/a.gguf', served(noise(240_000, 9)));
+    });
+    await expect(pullModel(net, store, remote(name))).rejects.toMatchObject({ code: 'network_error' });
+    expect(endings(folder)).toContain('part');
+    server.calm();
+    server.files.set('/a.gguf', served(noise(230_000, 8)));
+    await pullModel(net, store, remote(name));
+    await expectHolds(name, { 'a.gguf': noise(230_000, 8) });
+    expect(endings(folder)).toEqual(['data', 'json']);
+  });
+
   it('brings corrupted bytes again, three times at most', async () => {
     server.plan(faults.corrupt(777), { path: /00\.bin/, times: 2 });
     await pullModel(net, store, remote(base));

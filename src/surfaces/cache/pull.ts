@@ -79,9 +79,9 @@ class Pull {
       this.#report(entry.facts.key, entry.facts.size, entry.facts.size);
       return { path: file.path, ...entry.facts };
     }
-    let noted: Promise<void> | undefined;
+    let noted = Promise.resolve();
     const onBytes = (key: string, loaded: number, size: number): void => {
-      noted ??= this.note([key]).catch(() => {}); // a store that cannot be written says so to the download as well
+      noted = this.note([key]).catch(() => {}); // again where the file became another one; a store that cannot be written says so to the download as well
       this.#report(key, loaded, size);
     };
     const { fresh, ...facts } = await download(net, store, file, { signal, onBytes }).finally(() => noted);
