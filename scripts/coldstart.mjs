@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { root } from './build.mjs';
+import { median } from './figures.mjs';
 
 /** One fresh process: milliseconds since its start at each stage. */
 async function measure(threads) {
@@ -28,7 +29,6 @@ function main({ json, runs, threads }) {
     return { ...JSON.parse(stdout), process_ms: performance.now() - start };
   });
   const columns = Object.keys(rows[0]).map((name) => [name, rows.map((row) => Math.round(row[name]))]);
-  const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
   if (json) console.log(JSON.stringify({ node: process.versions.node, ...Object.fromEntries(columns) }));
   else console.log([['node', process.versions.node], ['runs', runs], ...columns.map(([name, values]) => [name, median(values)])].map((line) => line.join('\t')).join('\n'));
 }

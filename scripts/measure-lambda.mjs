@@ -1,10 +1,10 @@
 // What the Lambda example takes in a sandbox with one processor, run by the real runtime interface client: bytes, cold start, first token, tokens a second, memory.
 // Usage: npm run measure:lambda [-- --json] [--runs 5]    Medians; JSON has every run. Fresh process each; the second request of a process is the warm one.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from './build.mjs';
+import { median, peakBytes } from './figures.mjs';
 import { eventOf, startSandbox } from './lambda.mjs';
 import { runtime } from './runtimes.mjs';
 
@@ -25,15 +25,6 @@ async function ask(sandbox, question, since) {
   }
   if (!text.includes('"finish_reason":"length"')) throw new Error(`the answer is not ${TOKENS} tokens long`);
   return { first: first - since, rate: ((TOKENS - 1) * 1000) / (performance.now() - first) };
-}
-
-/** Most bytes that a process has held; null where Linux does not say. */
-function peakBytes(pid) {
-  try {
-    return Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
-  } catch {
-    return null;
-  }
 }
 
 async function measure(ric, task, command) {
@@ -59,6 +50,5 @@ const rows = [];
 for (let run = 0; run < Number(runs); run++) rows.push(await measure(binary, task, taskset ? ['taskset', '-c', '0'] : []));
 const columns = Object.keys(rows[0]).map((name) => [name, rows.map((row) => row[name])]);
 const facts = { node: process.versions.node, runtime_interface_client: version, processors: taskset ? 1 : 'all: there is no taskset', unzipped_bytes: bytes };
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 if (json) console.log(JSON.stringify({ ...facts, ...Object.fromEntries(columns) }));
 else console.log([...Object.entries(facts), ['runs', runs], ...columns.map(([name, values]) => [name, median(values)])].map((line) => line.join('\t')).join('\n'));

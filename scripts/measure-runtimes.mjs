@@ -4,7 +4,6 @@
 // Usage: npm run measure:runtimes [-- --json] [--only node24,deno,...]    workerd and Lambda have commands of their own: measure:workerd, measure:lambda.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { rendererPeak } from '../bench/browser/chromium.ts';
@@ -12,15 +11,7 @@ import { openPage } from '../bench/browser/open-page.ts';
 import { root } from './build.mjs';
 import { bundle, shippedBytes } from './bundle.mjs';
 import { checkEqual, LOCAL, rowsOf } from './every-runtime.mjs';
-
-/** Peak resident bytes of a process; null where there is no /proc. */
-function peakOf(pid) {
-  try {
-    return Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
-  } catch {
-    return null;
-  }
-}
+import { peakBytes } from './figures.mjs';
 
 async function local({ binary }, adapter, args) {
   const child = spawn(binary, [...args, join(root, 'scripts/speeds/local.js'), adapter, String(Date.now())], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] });
@@ -29,7 +20,7 @@ async function local({ binary }, adapter, args) {
   for await (const chunk of child.stdout.setEncoding('utf8')) {
     text += chunk;
     if (!text.includes('\n')) continue;
-    const found = { ...JSON.parse(text), peak_rss_bytes: peakOf(child.pid) };
+    const found = { ...JSON.parse(text), peak_rss_bytes: peakBytes(child.pid) };
     child.stdin.end();
     await ended;
     return found;

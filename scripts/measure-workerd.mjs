@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { root } from './build.mjs';
 import { generated } from './events.mjs';
+import { median } from './figures.mjs';
 import { runtime } from './runtimes.mjs';
 import { serveWorker } from './workerd.mjs';
 
@@ -78,8 +79,6 @@ const speeds = (binary) => serving({ binary, entry: example }, async ({ origin }
   const perSecond = (tokens, ms) => Number(((tokens * 1000) / ms).toFixed(1));
   return { decode_tokens_per_s: perSecond(decode.tokens - 1, decode.last - decode.first), prefill_tokens_per_s: perSecond(prefill.prompt, prefill.first - prefill.asked) };
 });
-
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 async function main({ json, runs }) {
   const { EMBEDDED, estimate } = await import(join(root, 'dist', 'index.js'));
