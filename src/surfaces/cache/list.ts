@@ -48,6 +48,12 @@ export async function listModels(store: CacheStore): Promise<CachedModel[]> {
 
 export const findCached = async (store: CacheStore, name: string): Promise<CachedModel | null> => (await listModels(store)).find((model) => model.name === name) ?? null;
 
+/** Whether a file in the cache has the bytes that were once written. Reads them all. */
+export async function isUndamaged(store: CacheStore, { key, sha256: digest }: CachedFile, signal?: AbortSignal): Promise<boolean> {
+  const entry = await store.get(key);
+  return entry !== null && (await entry.digest(signal)) === digest;
+}
+
 const keysOf = ({ files, pending }: CachedModel): string[] => [...files.map(({ key }) => key), ...pending];
 
 /** Removes those of `keys` that no model needs. */

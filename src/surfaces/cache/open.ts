@@ -5,7 +5,7 @@ import type { Network } from '../network/network.ts';
 import { remoteText, type RemoteName } from '../network/source-name.ts';
 import type { CacheStore, Entry } from './cache.ts';
 import { download } from './download.ts';
-import { findCached, type CachedFile, type CachedModel } from './list.ts';
+import { findCached, isUndamaged, type CachedFile, type CachedModel } from './list.ts';
 import { pullModel } from './pull.ts';
 
 export interface CachedOptions {
@@ -37,8 +37,9 @@ async function missingFiles(store: CacheStore, { files }: CachedModel): Promise<
   return missing;
 }
 
-/** The file of a model as it was when it was downloaded, from where it came from. Rejects with `source_changed` if it is another by now. */
+/** In place of what the cache has, the file of a model as it was when it was downloaded, from where it came from. Rejects with `source_changed` if it is another by now. */
 async function fetchAgain(net: Network, store: CacheStore, { name }: CachedModel, { path, key, size, sha256: digest }: CachedFile, signal?: AbortSignal): Promise<void> {
+  await store.remove(key);
   const url = key.slice(0, key.lastIndexOf('#'));
   const byDigest = key === `${url}#${digest}`;
   const facts = await download(net, store, { path, url, size, sha256: byDigest ? digest : null }, { signal });
@@ -50,10 +51,7 @@ async function fetchAgain(net: Network, store: CacheStore, { name }: CachedModel
 /** Downloads those files of a model again whose bytes in the cache are damaged or missing. Reads them all. */
 export async function mendModel(net: Network, store: CacheStore, model: CachedModel, signal?: AbortSignal): Promise<void> {
   for (const file of model.files) {
-    const entry = await store.get(file.key);
-    if (entry && (await entry.digest(signal)) === file.sha256) continue;
-    await store.remove(file.key);
-    await fetchAgain(net, store, model, file, signal);
+    if (!(await isUndamaged(store, file, signal))) await fetchAgain(net, store, model, file, signal);
   }
 }
 
@@ -76,10 +74,7 @@ export async function cachedModel(net: Network, store: CacheStore, name: RemoteN
     throw new TetradError('offline', `Cannot open ${text} offline: ${list} of it is missing or damaged in the cache, needed is a download while there is a network`);
   }
   try {
-    for (const file of missing) {
-      await store.remove(file.key);
-      await fetchAgain(net, store, known, file, signal);
-    }
+    for (const file of missing) await fetchAgain(net, store, known, file, signal);
     return known;
   } catch (error) {
     if (!TetradError.is(error) || error.code !== 'source_changed') throw error;

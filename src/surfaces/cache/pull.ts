@@ -6,7 +6,7 @@ import type { Network } from '../network/network.ts';
 import { childUrl, remoteText, type RemoteName } from '../network/source-name.ts';
 import type { CacheStore } from './cache.ts';
 import { digestKey, download } from './download.ts';
-import { findCached, noteModel, type CachedFile, type CachedModel } from './list.ts';
+import { findCached, isUndamaged, noteModel, type CachedFile, type CachedModel } from './list.ts';
 import { inParallel } from './parallel.ts';
 
 export interface PullOptions {
@@ -101,11 +101,9 @@ class Pull {
 /** Removes files whose bytes are not those that were once written. Returns how many there were. */
 async function removeDamaged({ store, fresh }: Pull, files: readonly CachedFile[], signal?: AbortSignal): Promise<number> {
   let damaged = 0;
-  for (const { key, sha256 } of files) {
-    if (fresh.has(key)) continue;
-    const entry = await store.get(key);
-    if (entry && (await entry.digest(signal)) === sha256) continue;
-    await store.remove(key);
+  for (const file of files) {
+    if (fresh.has(file.key) || (await isUndamaged(store, file, signal))) continue;
+    await store.remove(file.key);
     damaged++;
   }
   return damaged;
